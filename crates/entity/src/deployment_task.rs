@@ -1,0 +1,78 @@
+//! Deployment tasks: what the worker knows of a deployment, beside the document's columns.
+
+use sea_orm::entity::prelude::*;
+
+/// What a task is to bring about.
+#[derive(Clone, Copy, Debug, DeriveActiveEnum, EnumIter, Eq, PartialEq)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(50))")]
+pub enum TaskAction {
+    /// `start`
+    #[sea_orm(string_value = "start")]
+    Start,
+    /// `stop`
+    #[sea_orm(string_value = "stop")]
+    Stop,
+    /// `restart`
+    #[sea_orm(string_value = "restart")]
+    Restart,
+    /// `purge`
+    #[sea_orm(string_value = "purge")]
+    Purge,
+}
+
+#[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
+#[sea_orm(table_name = "deployment_tasks")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub tenant_id: Uuid,
+    pub service_id: Uuid,
+    pub deployment_id: Option<Uuid>,
+    pub action: TaskAction,
+    pub nomad_namespace: Option<String>,
+    pub nomad_job_id: Option<String>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub specification: Option<Json>,
+    pub spec_hash: Option<String>,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub state: Json,
+    pub lease_owner: Option<Uuid>,
+    pub lease_until: Option<DateTime>,
+    pub fence: i64,
+    pub attempts: i32,
+    pub run_at: DateTime,
+    pub deadline_at: DateTime,
+    pub finished_at: Option<DateTime>,
+    pub created_at: DateTime,
+}
+
+#[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::service_deployment::Entity",
+        from = "Column::DeploymentId",
+        to = "super::service_deployment::Column::Id",
+        on_delete = "Cascade"
+    )]
+    ServiceDeployment,
+    #[sea_orm(
+        belongs_to = "super::tenant::Entity",
+        from = "Column::TenantId",
+        to = "super::tenant::Column::Id"
+    )]
+    Tenant,
+}
+
+impl Related<super::service_deployment::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::ServiceDeployment.def()
+    }
+}
+
+impl Related<super::tenant::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Tenant.def()
+    }
+}
+
+impl ActiveModelBehavior for ActiveModel {}

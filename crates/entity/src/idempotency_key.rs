@@ -1,0 +1,26 @@
+//! Idempotency keys: answers already given, to be given again.
+
+use sea_orm::entity::prelude::*;
+
+#[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
+#[sea_orm(table_name = "idempotency_keys")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub user_id: Uuid,
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub key: String,
+    pub fingerprint: Vec<u8>,
+    pub status: Option<i32>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub response: Option<Json>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub location: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub etag: Option<String>,
+    pub created_at: DateTime,
+}
+
+#[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

@@ -1,0 +1,69 @@
+//! Service deployments: each attempt at starting, stopping or restarting a service.
+
+use sea_orm::entity::prelude::*;
+
+/// How far a deployment has come.
+#[derive(Clone, Copy, Debug, DeriveActiveEnum, EnumIter, Eq, PartialEq)]
+#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(50))")]
+pub enum DeploymentStatus {
+    /// `pending`
+    #[sea_orm(string_value = "pending")]
+    Pending,
+    /// `running`
+    #[sea_orm(string_value = "running")]
+    Running,
+    /// `completed`
+    #[sea_orm(string_value = "completed")]
+    Completed,
+    /// `failed`
+    #[sea_orm(string_value = "failed")]
+    Failed,
+}
+
+#[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
+#[sea_orm(table_name = "service_deployments")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: Uuid,
+    pub service_id: Uuid,
+    pub status: Option<DeploymentStatus>,
+    pub nomad_job_id: Option<String>,
+    pub started_at: Option<DateTime>,
+    pub completed_at: Option<DateTime>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub error_msg: Option<String>,
+    pub deployed_by: Uuid,
+    pub created_at: Option<DateTime>,
+    pub updated_at: Option<DateTime>,
+}
+
+#[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]
+pub enum Relation {
+    #[sea_orm(
+        belongs_to = "super::service::Entity",
+        from = "Column::ServiceId",
+        to = "super::service::Column::Id",
+        on_delete = "Cascade"
+    )]
+    Service,
+    #[sea_orm(
+        belongs_to = "super::user::Entity",
+        from = "Column::DeployedBy",
+        to = "super::user::Column::Id"
+    )]
+    User,
+}
+
+impl Related<super::service::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::Service.def()
+    }
+}
+
+impl Related<super::user::Entity> for Entity {
+    fn to() -> RelationDef {
+        Relation::User.def()
+    }
+}
+
+impl ActiveModelBehavior for ActiveModel {}
