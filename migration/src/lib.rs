@@ -1,1 +1,136 @@
-//!
+//! The schema of Nomad Services, step by step. A migration is text that never changes once released, so it imports none of
+//! the product's other crates. The server runs [`up`] at its start; the `migration` command does the same by hand.
+
+use std::time::Duration;
+
+use sea_orm_migration::{
+    prelude::*,
+    sea_orm::{
+        ConnectOptions, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait,
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
+
+mod m20261124_000001_create_tables;
+mod m20261124_000002_create_supporting_tables;
+mod m20261124_000003_enable_row_level_security;
+
+/// Any number, the same in every replica: whoever holds this lock migrates, the others wait.
+const LOCK: i64 = 0x6e6f_6d61_6473;
+
+/// How long a replica waits for another's migration.
+const LOCK_DEADLINE: Duration = Duration::from_secs(120);
+
+const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Every migration, oldest first.
+#[derive(Debug)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261124_000001_create_tables::Migration),
+            Box::new(m20261124_000002_create_supporting_tables::Migration),
+            Box::new(m20261124_000003_enable_row_level_security::Migration),
+        ]
+    }
+}
+
+/// Whether the schema is the one this program was built for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SchemaState {
+    /// Every migration has been applied, and no other.
+    Current,
+    /// These have not been applied yet.
+    Behind(Vec<String>),
+    /// These were applied by a newer program.
+    Unknown(Vec<String>),
+}
+
+/// Connects to the database at `url` (`postgres://…`) as its owner.
+///
+/// # Errors
+/// Fails where the database can't be reached.
+pub async fn connect(url: &SecretString) -> Result<DatabaseConnection, DbErr> {
+    let mut options = ConnectOptions::new(url.expose_secret());
+    options
+        .max_connections(2)
+        .connect_timeout(CONNECT_DEADLINE)
+        .sqlx_logging(false);
+    Database::connect(options).await
+}
+
+/// Applies what has not been applied. Replicas that start together take turns.
+///
+/// # Errors
+/// Fails where a migration is refused, or where another replica takes longer than two minutes.
+pub async fn up(url: &SecretString) -> Result<(), DbErr> {
+    let connection = connect(url).await?;
+    let result = async {
+        let turn = connection.begin().await?;
+        let deadline = format!("SET LOCAL lock_timeout = '{}s'", LOCK_DEADLINE.as_secs());
+        turn.execute_unprepared(&deadline).await?;
+        let lock = "SELECT pg_advisory_xact_lock($1)";
+        turn.execute_raw(Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            lock,
+            [LOCK.into()],
+        ))
+        .await?;
+        Migrator::up(&connection, None).await?;
+        turn.commit().await
+    };
+    let result = result.await;
+    connection.close().await?;
+    result
+}
+
+/// Compares what has been applied with what this program knows. It changes nothing.
+///
+/// # Errors
+/// Fails where the database can't be asked.
+pub async fn state(url: &SecretString) -> Result<SchemaState, DbErr> {
+    let connection = connect(url).await?;
+    let applied = applied(&connection).await;
+    connection.close().await?;
+    let applied = applied?;
+    let known: Vec<String> = Migrator::migrations()
+        .iter()
+        .map(|migration| migration.name().to_owned())
+        .collect();
+    let unknown: Vec<_> = applied
+        .iter()
+        .filter(|name| !known.contains(name))
+        .cloned()
+        .collect();
+    let missing: Vec<_> = known
+        .into_iter()
+        .filter(|name| !applied.contains(name))
+        .collect();
+    Ok(match (unknown.is_empty(), missing.is_empty()) {
+        (false, _) => SchemaState::Unknown(unknown),
+        (true, false) => SchemaState::Behind(missing),
+        (true, true) => SchemaState::Current,
+    })
+}
+
+async fn applied(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
+    let table = "SELECT to_regclass('seaql_migrations') IS NOT NULL AS present";
+    let row = connection
+        .query_one_raw(Statement::from_string(DbBackend::Postgres, table))
+        .await?;
+    if !row
+        .map(|row| row.try_get::<bool>("", "present"))
+        .transpose()?
+        .unwrap_or_default()
+    {
+        return Ok(Vec::new());
+    }
+    let names = "SELECT version FROM seaql_migrations ORDER BY version";
+    let rows = connection
+        .query_all_raw(Statement::from_string(DbBackend::Postgres, names))
+        .await?;
+    rows.iter().map(|row| row.try_get("", "version")).collect()
+}

@@ -1,0 +1,3 @@
+DROP TABLE idempotency_keys;
+DROP TABLE refresh_tokens;
+DROP TABLE deployment_tasks;
