@@ -2,8 +2,27 @@
 //! what, which state follows which, and what a deployment needs next. It depends on no async runtime, ORM or web
 //! framework, so other Rust tools can validate a configuration or compute a limit with it.
 
+pub mod duration;
 pub mod error;
+mod fields;
 pub mod id;
+pub mod plan;
+pub mod policy;
+pub mod service;
+pub mod service_config;
+pub mod subscription;
+pub mod template;
+pub mod tenant;
+mod text_enum;
+pub mod user;
+mod violation;
 
+pub use duration::PositiveDuration;
 pub use error::{Error, ErrorKind, FieldError, LimitExcess, Result};
 pub use id::{DeploymentId, ServiceId, TenantId, UserId};
+pub use plan::{Limits, Plan};
+pub use service::{Service, ServiceStatus, ServiceType};
+pub use service_config::ServiceConfig;
+pub use subscription::{BillingCycle, SubscriptionStatus};
+pub use user::Role;
+pub use violation::Violation;

@@ -1,0 +1,86 @@
+//! A service a tenant has defined: what it is, which state it is in, and what may be done with it in that state.
+
+mod admission;
+mod input;
+mod status;
+
+use chrono::{DateTime, Utc};
+
+pub use admission::{AdmittedService, Candidate, admit};
+pub use input::{NewService, ServicePatch};
+pub use status::ServiceStatus;
+
+use crate::{Error, Result, ServiceConfig, ServiceId, TenantId, UserId, text_enum::text_enum};
+
+text_enum! {
+    /// What kind of service it is. A tenant has at most one of each.
+    ServiceType {
+        /// Keeps data: PostgreSQL, Redis.
+        Database => "database",
+        /// Answers HTTP requests.
+        WebServer => "web_server",
+        /// Passes messages on: RabbitMQ, NATS.
+        MessageQueue => "message_queue",
+        /// Watches others: Prometheus, Grafana.
+        Monitoring => "monitoring",
+        /// Helps building software: Gitea, Jenkins.
+        Devops => "devops",
+        /// Anything else.
+        Custom => "custom",
+    }
+}
+
+/// A service a tenant has defined.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// Its identifier.
+    pub id: ServiceId,
+    /// Whose it is.
+    pub tenant_id: TenantId,
+    /// Unique within the tenant.
+    pub name: String,
+    /// Unique within the tenant, too.
+    pub service_type: ServiceType,
+    /// Where it is in its life.
+    pub status: ServiceStatus,
+    /// For people.
+    pub description: Option<String>,
+    /// What it runs.
+    pub config: ServiceConfig,
+    /// Who made it.
+    pub created_by: UserId,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl Service {
+    /// Refuses to restart, measure or otherwise touch what does not run.
+    ///
+    /// # Errors
+    /// `not_running`, a conflict.
+    pub fn ensure_running(&self) -> Result<()> {
+        if self.status == ServiceStatus::Running {
+            return Ok(());
+        }
+        Err(Error::conflict(
+            "not_running",
+            format!("the service is {}, not running", self.status),
+        ))
+    }
+
+    /// Refuses to delete what runs or is about to.
+    ///
+    /// # Errors
+    /// `service_running`, a conflict.
+    pub fn ensure_deletable(&self) -> Result<()> {
+        match self.status {
+            ServiceStatus::Stopped | ServiceStatus::Error => Ok(()),
+            ServiceStatus::Running | ServiceStatus::Pending => Err(Error::conflict(
+                "service_running",
+                format!("the service is {}; stop it first", self.status),
+            )),
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! People: their roles, and what their names, addresses and passwords may be.
+
+use std::fmt;
+
+use serde_json::{Map, Value};
+
+use crate::{FieldError, Violation, fields::Fields, text_enum::text_enum};
+
+/// The fewest characters a new password may have: what NIST SP 800-63B-4 asks of a password used alone.
+pub const MIN_PASSWORD: usize = 15;
+/// The most characters a password may have.
+pub const MAX_PASSWORD: usize = 256;
+
+const MAX_EMAIL: usize = 254;
+const MAX_NAME: usize = 255;
+const USERNAME: std::ops::RangeInclusive<usize> = 2..=64;
+
+text_enum! {
+    /// What a user may do; see [`crate::policy`].
+    Role {
+        /// Runs the platform, and belongs to no tenant.
+        Admin => "admin",
+        /// Operates a tenant's services.
+        User => "user",
+        /// Administers a tenant.
+        TenantAdmin => "tenant_admin",
+    }
+}
+
+/// A password as somebody typed it. `Debug` does not show it.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Password(String);
+
+impl Password {
+    /// The text itself, for hashing.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Password(**********)")
+    }
+}
+
+/// Somebody who wants to use the product: a user, and the tenant made for it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Registration {
+    /// In lower case.
+    pub username: String,
+    /// In lower case.
+    pub email: String,
+    /// At least [`MIN_PASSWORD`] characters.
+    pub password: Password,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
+    /// What the tenant is to be called.
+    pub tenant_name: Option<String>,
+}
+
+impl Registration {
+    /// Reads a registration, checking every field.
+    ///
+    /// ```
+    /// use nomad_services_domain::user::Registration;
+    /// use serde_json::json;
+    ///
+    /// let errors = Registration::parse(&json!({
+    ///     "username": "Ada", "email": "nobody", "password": "short"
+    /// })).unwrap_err();
+    /// let pointers: Vec<_> = errors.iter().map(|error| error.pointer.as_str()).collect();
+    /// assert_eq!(pointers, ["/email", "/password"]);
+    /// ```
+    ///
+    /// # Errors
+    /// Every bad field at once.
+    pub fn parse(input: &Value) -> Result<Self, Vec<FieldError>> {
+        let mut fields = Fields::of(input, "")?;
+        let username = fields.required("username", parse_username);
+        let email = fields.required("email", parse_email);
+        let password = fields.required("password", parse_new_password);
+        let first_name = fields.optional("first_name", parse_person_name);
+        let last_name = fields.optional("last_name", parse_person_name);
+        let tenant_name = fields.optional("tenant_name", crate::tenant::parse_name);
+        fields.finish(move || {
+            Some(Self {
+                username: username?,
+                email: email?,
+                password: password?,
+                first_name,
+                last_name,
+                tenant_name,
+            })
+        })
+    }
+
+    /// What the tenant is called where no name was given.
+    pub fn derived_tenant_name(&self) -> String {
+        self.tenant_name
+            .clone()
+            .unwrap_or_else(|| self.username.clone())
+    }
+}
+
+/// What a user changes of itself. Absent fields stay as they are.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ProfileChange {
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
+    /// In lower case.
+    pub email: Option<String>,
+}
+
+impl ProfileChange {
+    /// The fields of a user that an answer holds and a change may repeat.
+    const READ_ONLY: [&str; 7] = [
+        "id",
+        "username",
+        "role",
+        "is_active",
+        "tenant_id",
+        "created_at",
+        "updated_at",
+    ];
+
+    /// Reads a change of one's own profile. Read-only fields may stand in it as `current` has them.
+    ///
+    /// # Errors
+    /// Every bad field at once.
+    pub fn parse(input: &Value, current: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
+        let mut fields = Fields::of(input, "")?;
+        fields.unchanged(&Self::READ_ONLY, current);
+        let first_name = fields.optional("first_name", parse_person_name);
+        let last_name = fields.optional("last_name", parse_person_name);
+        let email = fields.optional("email", parse_email);
+        fields.finish(move || {
+            Some(Self {
+                first_name,
+                last_name,
+                email,
+            })
+        })
+    }
+}
+
+/// Reads a role.
+///
+/// # Errors
+/// Names the roles there are.
+pub fn parse_role(value: &Value) -> Result<Role, Violation> {
+    crate::fields::text(value)?.parse()
+}
+
+/// Reads a username, in lower case: letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
+///
+/// # Errors
+/// Says what is allowed.
+pub fn parse_username(value: &Value) -> Result<String, Violation> {
+    let username = crate::fields::text(value)?.to_lowercase();
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    let good = USERNAME.contains(&username.len())
+        && username.chars().all(allowed)
+        && username.starts_with(|c: char| c.is_ascii_alphanumeric());
+    if good {
+        return Ok(username);
+    }
+    let (min, max) = (USERNAME.start(), USERNAME.end());
+    Err(Violation::new(
+        "invalid_username",
+        format!(
+            "must have {min} to {max} characters of a-z, 0-9, '.', '_' and '-', the first a letter or digit"
+        ),
+    ))
+}
+
+/// Reads an email address, in lower case. Whether it exists is for a message to find out.
+///
+/// # Errors
+/// Says what is allowed.
+pub fn parse_email(value: &Value) -> Result<String, Violation> {
+    let email = crate::fields::text(value)?.to_lowercase();
+    let well_formed = email.split_once('@').is_some_and(|(local, domain)| {
+        (1..=64).contains(&local.len())
+            && domain.contains('.')
+            && !domain.contains('@')
+            && domain.split('.').all(|label| !label.is_empty())
+    });
+    let visible = email.chars().all(|c| !c.is_whitespace() && !c.is_control());
+    if well_formed && visible && email.len() <= MAX_EMAIL {
+        return Ok(email);
+    }
+    Err(Violation::new(
+        "invalid_email",
+        format!("must be an email address such as ada@example.com, of at most {MAX_EMAIL} bytes"),
+    ))
+}
+
+/// Reads a password somebody chooses: any characters, but enough of them.
+///
+/// # Errors
+/// Names the limits.
+pub fn parse_new_password(value: &Value) -> Result<Password, Violation> {
+    let password = crate::fields::text(value)?;
+    if (MIN_PASSWORD..=MAX_PASSWORD).contains(&password.chars().count()) {
+        return Ok(Password(password.to_owned()));
+    }
+    Err(Violation::new(
+        "invalid_password",
+        format!("must have {MIN_PASSWORD} to {MAX_PASSWORD} characters"),
+    ))
+}
+
+fn parse_person_name(value: &Value) -> Result<String, Violation> {
+    let name = crate::fields::text(value)?.trim();
+    if name.chars().count() <= MAX_NAME && !name.chars().any(char::is_control) {
+        return Ok(name.to_owned());
+    }
+    Err(Violation::new(
+        "invalid_name",
+        format!("must have at most {MAX_NAME} characters, none of them a control character"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn email_and_username_are_kept_in_lower_case() {
+        let registration = Registration::parse(&json!({
+            "username": "Ada", "email": "Ada@Example.COM", "password": "correct horse battery"
+        }))
+        .unwrap();
+        assert_eq!(registration.username, "ada");
+        assert_eq!(registration.email, "ada@example.com");
+        assert_eq!(registration.derived_tenant_name(), "ada");
+    }
+
+    #[test]
+    fn a_password_counts_characters_not_bytes() {
+        assert!(parse_new_password(&json!("ü".repeat(MIN_PASSWORD))).is_ok());
+        assert!(parse_new_password(&json!("ü".repeat(MIN_PASSWORD - 1))).is_err());
+        assert!(parse_new_password(&json!("x".repeat(MAX_PASSWORD + 1))).is_err());
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let password = parse_new_password(&json!("correct horse battery")).unwrap();
+        assert!(!format!("{password:?}").contains("horse"));
+    }
+
+    #[test]
+    fn addresses_that_are_none_are_refused() {
+        for email in [
+            "", "a", "a@", "@b.c", "a@b", "a@b.", "a@b@c.d", "a b@c.d", "a\n@b.c",
+        ] {
+            assert!(parse_email(&json!(email)).is_err(), "{email:?}");
+        }
+    }
+
+    #[test]
+    fn a_privileged_field_is_refused() {
+        let errors = Registration::parse(&json!({
+            "username": "ada", "email": "ada@example.com", "password": "correct horse battery", "role": "admin"
+        }))
+        .unwrap_err();
+        assert_eq!(
+            (errors[0].pointer.as_str(), errors[0].code),
+            ("/role", "unknown_field")
+        );
+    }
+
+    #[test]
+    fn a_profile_may_repeat_what_it_cannot_change() {
+        let current = json!({"id": 1, "role": "user"});
+        let current = current.as_object().unwrap();
+        let same = json!({"id": 1, "role": "user", "first_name": "Ada"});
+        assert!(ProfileChange::parse(&same, current).is_ok());
+        let other = json!({"id": 1, "role": "admin"});
+        let errors = ProfileChange::parse(&other, current).unwrap_err();
+        assert_eq!(
+            (errors[0].pointer.as_str(), errors[0].code),
+            ("/role", "read_only")
+        );
+    }
+}
