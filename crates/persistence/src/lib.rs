@@ -1,1 +1,18 @@
-//!
+//! The only place that builds SQL. A tenant's transaction is the repository: its functions stand in one file for each
+//! resource, and none of them takes a tenant id, because the transaction was opened for one.
+
+mod connection;
+mod error;
+pub mod page;
+mod rows;
+mod scope;
+pub mod services;
+pub mod sign_in;
+pub mod users;
+
+pub use connection::{
+    ConnectionSettings, Database, PoolSettings, SslMode, SystemPurpose, SystemTx, TenantRead,
+    TenantTx, TlsError, Transaction,
+};
+pub use scope::TenantScope;
+pub use users::User;

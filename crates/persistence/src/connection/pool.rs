@@ -1,0 +1,256 @@
+//! The pool of connections: how many there may be, how long they live, and how long a request waits for one.
+
+use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+
+use deadpool::managed::{
+    self, Hook, Metrics, PoolConfig, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
+};
+use domain::Error;
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{
+    Connection, TenantRead,
+    tls::{self, SslMode, TlsError},
+    transaction::{SystemPurpose, SystemTx, TenantTx},
+};
+use crate::TenantScope;
+
+/// Where the database is and who signs in.
+#[derive(Clone, Debug)]
+pub struct ConnectionSettings {
+    /// A host name or address, or the folder of a Unix socket.
+    pub host: String,
+    /// TCP port, also part of a socket's name.
+    pub port: u16,
+    /// The login; it is a member of the runtime roles.
+    pub user: String,
+    /// Its password, where it needs one.
+    pub password: Option<SecretString>,
+    /// The database.
+    pub name: String,
+    /// How the connection is protected.
+    pub ssl_mode: SslMode,
+    /// Trusted authorities (PEM); the system's where absent.
+    pub ssl_root_certificate: Option<PathBuf>,
+}
+
+/// Bounds of the pool.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolSettings {
+    /// Open connections at most.
+    pub max_open: usize,
+    /// Idle connections kept after [`idle_timeout`](Self::idle_timeout).
+    pub max_idle: usize,
+    /// A connection is replaced after this.
+    pub max_lifetime: Duration,
+    /// Idle connections above [`max_idle`](Self::max_idle) close after this.
+    pub idle_timeout: Duration,
+    /// A request waits this long for a connection, then gets 503.
+    pub acquire_timeout: Duration,
+    /// PostgreSQL ends a statement after this.
+    pub statement_timeout: Duration,
+}
+
+impl Default for PoolSettings {
+    fn default() -> Self {
+        Self {
+            max_open: 100,
+            max_idle: 10,
+            max_lifetime: Duration::from_secs(3600),
+            idle_timeout: Duration::from_secs(60),
+            acquire_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+pub(super) type Pool = managed::Pool<Connector>;
+pub(super) type Pooled = managed::Object<Connector>;
+
+/// The database, reached only through a tenant's context or, loudly, across tenants.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool,
+    _reaper: Arc<Reaper>,
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Database")
+            .field("status", &self.pool.status())
+            .finish()
+    }
+}
+
+impl Database {
+    /// A pool for the database; it connects when a connection is first needed. Must be called inside a tokio runtime.
+    ///
+    /// # Errors
+    /// Fails where the TLS settings are not usable.
+    pub fn new(connection: &ConnectionSettings, bounds: PoolSettings) -> Result<Self, TlsError> {
+        let mut config = tokio_postgres::Config::new();
+        config
+            .host(&connection.host)
+            .port(connection.port)
+            .user(&connection.user)
+            .dbname(&connection.name)
+            .ssl_mode(connection.ssl_mode.requirement())
+            .application_name("nomad-services")
+            .connect_timeout(bounds.acquire_timeout)
+            .options(format!(
+                "-c role=nomad_services_app -c timezone=UTC -c statement_timeout={} \
+                 -c idle_in_transaction_session_timeout=60000",
+                bounds.statement_timeout.as_millis()
+            ));
+        if let Some(password) = &connection.password {
+            config.password(password.expose_secret());
+        }
+        let connector = Connector {
+            config,
+            tls: tls::connector(
+                connection.ssl_mode,
+                connection.ssl_root_certificate.as_deref(),
+            )?,
+            max_lifetime: bounds.max_lifetime,
+        };
+        let pool = Pool::builder(connector)
+            .config(PoolConfig {
+                max_size: bounds.max_open,
+                timeouts: Timeouts {
+                    wait: Some(bounds.acquire_timeout),
+                    create: Some(bounds.acquire_timeout),
+                    recycle: None,
+                },
+                queue_mode: QueueMode::Lifo,
+            })
+            .runtime(deadpool::Runtime::Tokio1)
+            .post_create(Hook::sync_fn(|_, _| {
+                metrics::counter!("nomad_services_database_connections_opened_total").increment(1);
+                Ok(())
+            }))
+            .build()
+            .map_err(|error| TlsError::Setup(error.to_string()))?;
+        let reaper = Arc::new(Reaper(tokio::spawn(close_idle(pool.clone(), bounds))));
+        Ok(Self {
+            pool,
+            _reaper: reaper,
+        })
+    }
+
+    /// For one or several read-only statements of a tenant's member, in one round trip.
+    pub fn read(&self, scope: TenantScope) -> TenantRead<'_> {
+        TenantRead::new(self, scope)
+    }
+
+    /// A transaction of a tenant's member. Nothing is sent before its first statement.
+    ///
+    /// # Errors
+    /// `database_unavailable` where no connection is free in time.
+    pub async fn tenant(&self, scope: TenantScope) -> Result<TenantTx, Error> {
+        Ok(TenantTx::new(
+            self.clone(),
+            self.connection().await?,
+            &scope,
+        ))
+    }
+
+    /// A transaction across tenants, for one of a few named purposes.
+    ///
+    /// # Errors
+    /// `database_unavailable` where no connection is free in time.
+    pub async fn system(&self, purpose: SystemPurpose) -> Result<SystemTx, Error> {
+        Ok(SystemTx::new(
+            self.clone(),
+            self.connection().await?,
+            purpose,
+        ))
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// `database_unavailable` where it does not.
+    pub async fn ping(&self) -> Result<(), Error> {
+        let connection = self.connection().await?;
+        connection
+            .exchange(None, &[], true)
+            .await
+            .map(drop)
+            .map_err(|error| {
+                crate::error::unavailable("the database does not answer").with_source(error)
+            })
+    }
+
+    pub(super) async fn connection(&self) -> Result<Pooled, Error> {
+        self.pool.get().await.map_err(|error| {
+            let detail = match &error {
+                PoolError::Timeout(managed::TimeoutType::Wait) => {
+                    "every database connection is in use"
+                }
+                _ => "the database can't be reached",
+            };
+            crate::error::unavailable(detail).with_source(error)
+        })
+    }
+}
+
+/// Makes connections, and decides which may be used again.
+pub(super) struct Connector {
+    config: tokio_postgres::Config,
+    tls: MakeRustlsConnect,
+    max_lifetime: Duration,
+}
+
+impl managed::Manager for Connector {
+    type Type = Connection;
+    type Error = tokio_postgres::Error;
+
+    async fn create(&self) -> Result<Connection, Self::Error> {
+        let (client, session) = self.config.connect(self.tls.clone()).await?;
+        tokio::spawn(async move {
+            if let Err(error) = session.await {
+                tracing::debug!(%error, "a database connection ended");
+            }
+        });
+        Ok(Connection::new(client))
+    }
+
+    async fn recycle(
+        &self,
+        connection: &mut Connection,
+        metrics: &Metrics,
+    ) -> RecycleResult<Self::Error> {
+        if connection.client.is_closed() {
+            return Err(RecycleError::message("the session has ended"));
+        }
+        if metrics.age() > self.max_lifetime {
+            return Err(RecycleError::message("the connection is old"));
+        }
+        Ok(())
+    }
+}
+
+/// Ends the task with the last handle to the database.
+#[derive(Debug)]
+struct Reaper(tokio::task::JoinHandle<()>);
+
+impl Drop for Reaper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn close_idle(pool: Pool, bounds: PoolSettings) {
+    let mut clock = tokio::time::interval(bounds.idle_timeout / 6);
+    loop {
+        clock.tick().await;
+        let mut excess = pool.status().available.saturating_sub(bounds.max_idle);
+        pool.retain(|_, metrics| {
+            let close = excess > 0 && metrics.last_used() > bounds.idle_timeout;
+            excess -= usize::from(close);
+            !close
+        });
+    }
+}

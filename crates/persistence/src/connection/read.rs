@@ -1,0 +1,135 @@
+//! Reads of one tenant: the statements, the caller's context and the check of the caller in one round trip.
+
+use domain::{Error, Role, policy::Actor};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, FromQueryResult, QueryResult, Statement,
+};
+
+use super::{Database, Opening, Remedy, remedy, to_db_err};
+use crate::{TenantScope, rows::first};
+
+const BEGIN: &str = "BEGIN READ ONLY";
+
+/// Statements sent again after the session ended or a prepared statement went stale; a read changes nothing.
+const ATTEMPTS: usize = 3;
+
+#[derive(FromQueryResult)]
+struct MemberRow {
+    role: String,
+}
+
+/// Active users of active tenants only; row-level security keeps it to the tenant of the context.
+const MEMBER: &str = "SELECT u.role FROM users u JOIN tenants t ON t.id = u.tenant_id \
+     WHERE u.id = $1 AND u.is_active AND t.is_active";
+
+pub(super) fn member_statement(scope: &TenantScope) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, MEMBER, [scope.user.0.into()])
+}
+
+/// The caller as the database has it at this moment, whatever the access token says.
+pub(super) fn member(scope: &TenantScope, rows: &[QueryResult]) -> Result<Actor, Error> {
+    let row: MemberRow = first(rows)?.ok_or_else(Error::unauthenticated)?;
+    let role: Role = row.role.parse().map_err(Error::internal)?;
+    Ok(Actor {
+        user: scope.user,
+        role,
+        tenant: Some(scope.tenant),
+    })
+}
+
+/// Read-only statements in a tenant's context.
+///
+/// Dropping it, or a future of it, is harmless: COMMIT leaves together with the statements.
+#[derive(Debug)]
+pub struct TenantRead<'database> {
+    database: &'database Database,
+    scope: TenantScope,
+    opening: Opening,
+}
+
+impl<'database> TenantRead<'database> {
+    pub(super) fn new(database: &'database Database, scope: TenantScope) -> Self {
+        let opening = Opening {
+            begin: BEGIN,
+            context: Some(scope.statement()),
+        };
+        Self {
+            database,
+            scope,
+            opening,
+        }
+    }
+
+    /// The rows of each statement and the caller's standing, in one round trip.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller or the tenant is not active any more.
+    pub async fn fetch<const N: usize>(
+        &self,
+        statements: [Statement; N],
+    ) -> Result<(Actor, [Vec<QueryResult>; N]), Error> {
+        let mut sent = Vec::with_capacity(N + 1);
+        sent.push(member_statement(&self.scope));
+        sent.extend(statements);
+        let mut rows = self
+            .rows(&sent)
+            .await
+            .map_err(crate::error::of_query)?
+            .into_iter();
+        let actor = member(&self.scope, &rows.next().unwrap_or_default())?;
+        Ok((
+            actor,
+            std::array::from_fn(|_| rows.next().unwrap_or_default()),
+        ))
+    }
+
+    async fn rows(&self, statements: &[Statement]) -> Result<Vec<Vec<QueryResult>>, DbErr> {
+        let mut attempt = 1;
+        loop {
+            let connection = self
+                .database
+                .connection()
+                .await
+                .map_err(crate::error::to_db_err)?;
+            match connection
+                .exchange(Some(&self.opening), statements, true)
+                .await
+            {
+                Ok(answers) => return answers.iter().map(super::Answer::results).collect(),
+                Err(error) => match remedy(&error) {
+                    Remedy::PrepareAgain if attempt < ATTEMPTS => connection.forget_statements(),
+                    Remedy::Reconnect if attempt < ATTEMPTS => {
+                        drop(deadpool::managed::Object::take(connection));
+                    }
+                    Remedy::None | Remedy::PrepareAgain | Remedy::Reconnect => {
+                        return Err(to_db_err(error));
+                    }
+                },
+            }
+            attempt += 1;
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl ConnectionTrait for TenantRead<'_> {
+    fn get_database_backend(&self) -> DbBackend {
+        DbBackend::Postgres
+    }
+
+    async fn execute_raw(&self, _: Statement) -> Result<ExecResult, DbErr> {
+        Err(DbErr::Custom("a read changes nothing".to_owned()))
+    }
+
+    async fn execute_unprepared(&self, _: &str) -> Result<ExecResult, DbErr> {
+        Err(DbErr::Custom("a read changes nothing".to_owned()))
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        Ok(self.query_all_raw(statement).await?.into_iter().next())
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        Ok(self.rows(&[statement]).await?.pop().unwrap_or_default())
+    }
+}

@@ -1,0 +1,314 @@
+//! Transactions that change something. BEGIN and the context leave with the first statement, COMMIT with the last where
+//! the caller knows that it is the last; one that is dropped on the way is rolled back before its connection is used again.
+
+use std::{
+    fmt,
+    marker::PhantomData,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use deadpool::managed::Object;
+use domain::{Error, policy::Actor};
+use sea_orm::{
+    ConnectionTrait, DbBackend, DbErr, ExecResult, ProxyExecResult, QueryResult, Statement,
+};
+
+use super::{
+    Answer, Database, Opening, Remedy,
+    pool::Pooled,
+    read::{member, member_statement},
+    remedy, to_db_err,
+};
+use crate::TenantScope;
+
+const ROLLBACK_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Marks a transaction in one tenant's context.
+#[derive(Debug)]
+pub struct InTenant;
+
+/// Marks a transaction across tenants.
+#[derive(Debug)]
+pub struct AcrossTenants;
+
+/// A transaction of a tenant's member: row-level security shows it that tenant alone.
+pub type TenantTx = Transaction<InTenant>;
+
+/// A transaction across tenants, as the narrow system role; its uses are the [`SystemPurpose`]s.
+pub type SystemTx = Transaction<AcrossTenants>;
+
+/// What may be done across tenants. Every use of [`Database::system`] names one.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SystemPurpose {
+    /// Finding who signs in, and keeping refresh tokens.
+    SignIn,
+    /// Making a tenant with its first user.
+    Registration,
+    /// Claiming and recording deployments of any tenant.
+    Deployment,
+    /// What a platform administrator asks for.
+    Administration,
+    /// Removing what has expired.
+    Retention,
+}
+
+/// A transaction in a context that can't be changed.
+pub struct Transaction<Context> {
+    database: Database,
+    connection: Option<Pooled>,
+    opening: Mutex<Option<Opening>>,
+    ended: AtomicBool,
+    scope: Option<TenantScope>,
+    context: PhantomData<Context>,
+}
+
+impl<Context> fmt::Debug for Transaction<Context> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Transaction")
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TenantTx {
+    pub(super) fn new(database: Database, connection: Pooled, scope: &TenantScope) -> Self {
+        let opening = Opening {
+            begin: "BEGIN",
+            context: Some(scope.statement()),
+        };
+        Self::opened(database, connection, opening, Some(scope.clone()))
+    }
+
+    /// The first statements together with the caller's standing, in one round trip.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller or the tenant is not active any more.
+    pub async fn enter<const N: usize>(
+        &mut self,
+        statements: [Statement; N],
+    ) -> Result<(Actor, [Vec<QueryResult>; N]), Error> {
+        let scope = self.scope.clone().ok_or_else(Error::unauthenticated)?;
+        let mut sent = Vec::with_capacity(N + 1);
+        sent.push(member_statement(&scope));
+        sent.extend(statements);
+        let answers = self.first(&sent).await?;
+        let mut rows = answers
+            .iter()
+            .map(|answer| answer.results().map_err(Error::internal));
+        let actor = member(&scope, &rows.next().unwrap_or(Ok(Vec::new()))?)?;
+        let mut collected = Vec::with_capacity(N);
+        for result in rows {
+            collected.push(result?);
+        }
+        let mut collected = collected.into_iter();
+        Ok((
+            actor,
+            std::array::from_fn(|_| collected.next().unwrap_or_default()),
+        ))
+    }
+
+    /// Sends the opening statements, on another connection where this one turns out to be broken: nothing has happened yet.
+    async fn first(&mut self, statements: &[Statement]) -> Result<Vec<Answer>, Error> {
+        let begun = self
+            .opening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        match self.send(statements, false).await {
+            Err(error) if begun.is_some() => match remedy(&error) {
+                Remedy::None => return Err(crate::error::of(error)),
+                Remedy::PrepareAgain => {
+                    self.connection()?.forget_statements();
+                    let rollback = self.connection()?.client.batch_execute("ROLLBACK");
+                    rollback.await.map_err(crate::error::of)?;
+                }
+                Remedy::Reconnect => {
+                    if let Some(broken) = self.connection.take() {
+                        drop(Object::take(broken));
+                    }
+                    self.connection = Some(self.database.connection().await?);
+                }
+            },
+            result => return result.map_err(crate::error::of),
+        }
+        *self.opening.lock().unwrap_or_else(PoisonError::into_inner) = begun;
+        self.send(statements, false).await.map_err(crate::error::of)
+    }
+}
+
+impl SystemTx {
+    pub(super) fn new(database: Database, connection: Pooled, purpose: SystemPurpose) -> Self {
+        tracing::trace!(?purpose, "a transaction across tenants");
+        let begin = "BEGIN; SET LOCAL ROLE nomad_services_system";
+        Self::opened(
+            database,
+            connection,
+            Opening {
+                begin,
+                context: None,
+            },
+            None,
+        )
+    }
+}
+
+impl<Context> Transaction<Context> {
+    fn opened(
+        database: Database,
+        connection: Pooled,
+        opening: Opening,
+        scope: Option<TenantScope>,
+    ) -> Self {
+        Self {
+            database,
+            connection: Some(connection),
+            opening: Mutex::new(Some(opening)),
+            ended: AtomicBool::new(false),
+            scope,
+            context: PhantomData,
+        }
+    }
+
+    /// Several statements in one round trip, with the rows of each.
+    ///
+    /// # Errors
+    /// The first statement's that failed; the transaction is then void.
+    pub async fn rows<const N: usize>(
+        &self,
+        statements: [Statement; N],
+    ) -> Result<[Vec<QueryResult>; N], Error> {
+        let answers = self
+            .send(&statements, false)
+            .await
+            .map_err(crate::error::of)?;
+        collect(&answers)
+    }
+
+    /// The last statements and COMMIT in one round trip, with the rows of each.
+    ///
+    /// # Errors
+    /// The first statement's that failed; then nothing of the transaction took effect.
+    pub async fn finish<const N: usize>(
+        self,
+        statements: [Statement; N],
+    ) -> Result<[Vec<QueryResult>; N], Error> {
+        let answers = self
+            .send(&statements, true)
+            .await
+            .map_err(crate::error::of)?;
+        collect(&answers)
+    }
+
+    /// Makes what was done last.
+    ///
+    /// # Errors
+    /// Fails where the database can't be asked; whether it took effect is then unknown.
+    pub async fn commit(self) -> Result<(), Error> {
+        self.finish([]).await.map(drop)
+    }
+
+    async fn send(
+        &self,
+        statements: &[Statement],
+        commit: bool,
+    ) -> Result<Vec<Answer>, tokio_postgres::Error> {
+        let opening = self
+            .opening
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let Some(connection) = &self.connection else {
+            unreachable!("the connection is given back on drop alone");
+        };
+        let answers = connection
+            .exchange(opening.as_ref(), statements, commit)
+            .await?;
+        self.ended.store(commit, Ordering::Release);
+        Ok(answers)
+    }
+
+    fn connection(&self) -> Result<&Pooled, Error> {
+        self.connection
+            .as_ref()
+            .ok_or_else(|| crate::error::unavailable("the connection was lost"))
+    }
+}
+
+fn collect<const N: usize>(answers: &[Answer]) -> Result<[Vec<QueryResult>; N], Error> {
+    let mut rows = Vec::with_capacity(N);
+    for answer in answers {
+        rows.push(answer.results().map_err(Error::internal)?);
+    }
+    let mut rows = rows.into_iter();
+    Ok(std::array::from_fn(|_| rows.next().unwrap_or_default()))
+}
+
+impl<Context> Drop for Transaction<Context> {
+    fn drop(&mut self) {
+        let unopened = self
+            .opening
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_some();
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        if unopened || self.ended.load(Ordering::Acquire) {
+            return;
+        }
+        // What was queued is still carried out, so ROLLBACK queues behind it, whatever was interrupted.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            drop(Object::take(connection));
+            return;
+        };
+        runtime.spawn(async move {
+            let rollback = connection.client.batch_execute("ROLLBACK");
+            if !matches!(
+                tokio::time::timeout(ROLLBACK_DEADLINE, rollback).await,
+                Ok(Ok(()))
+            ) {
+                drop(Object::take(connection));
+            }
+        });
+    }
+}
+
+#[async_trait::async_trait]
+impl<Context: Send + Sync> ConnectionTrait for Transaction<Context> {
+    fn get_database_backend(&self) -> DbBackend {
+        DbBackend::Postgres
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        let answers = self.send(&[statement], false).await.map_err(to_db_err)?;
+        let rows_affected = answers.first().map(Answer::affected).unwrap_or_default();
+        Ok(ProxyExecResult {
+            last_insert_id: 0,
+            rows_affected,
+        }
+        .into())
+    }
+
+    async fn execute_unprepared(&self, _: &str) -> Result<ExecResult, DbErr> {
+        Err(DbErr::Custom(
+            "statements are prepared, so that values never become SQL".to_owned(),
+        ))
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        Ok(self.query_all_raw(statement).await?.into_iter().next())
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        let answers = self.send(&[statement], false).await.map_err(to_db_err)?;
+        answers
+            .first()
+            .map(Answer::results)
+            .unwrap_or(Ok(Vec::new()))
+    }
+}

@@ -1,0 +1,122 @@
+//! From an error of PostgreSQL to one of the product: a violated constraint becomes the conflict it stands for, a lost
+//! connection becomes "not now", anything else is a defect that is logged and not shown.
+
+use std::time::Duration;
+
+use domain::Error;
+use sea_orm::DbErr;
+use tokio_postgres::error::SqlState;
+
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// What a violated unique index means to whoever caused it.
+const CONFLICTS: [(&str, &str, &str); 8] = [
+    (
+        "services_type_tenant_unique",
+        "type_taken",
+        "a service of this type exists already",
+    ),
+    (
+        "services_name_tenant_unique",
+        "name_taken",
+        "a service of this name exists already",
+    ),
+    (
+        "users_email_idx",
+        "email_taken",
+        "this email address is in use",
+    ),
+    (
+        "users_username_idx",
+        "username_taken",
+        "this username is in use",
+    ),
+    ("tenants_slug_idx", "slug_taken", "this slug is in use"),
+    (
+        "tenants_domain_idx",
+        "domain_taken",
+        "this domain is in use",
+    ),
+    (
+        "deployment_tasks_service_id_unfinished_unique",
+        "deployment_in_progress",
+        "a deployment is under way",
+    ),
+    (
+        "idempotency_keys_pkey",
+        "idempotency_key_in_use",
+        "a request with this key is under way",
+    ),
+];
+
+/// Separates the fields of an error that has to travel through SeaORM's own type as text.
+const SEPARATOR: char = '\u{1f}';
+
+pub(crate) fn unavailable(detail: &str) -> Error {
+    Error::unavailable("database_unavailable", detail, RETRY_AFTER)
+}
+
+pub(crate) fn of(error: tokio_postgres::Error) -> Error {
+    let (code, constraint) = match error.as_db_error() {
+        Some(refused) => (Some(refused.code().clone()), refused.constraint()),
+        None => (None, None),
+    };
+    classify(code.as_ref(), constraint).with_source(error)
+}
+
+/// From SeaORM's error, which carries ours as text.
+pub(crate) fn of_query(error: DbErr) -> Error {
+    let text = error.to_string();
+    let mut fields = text.split(SEPARATOR).skip(1);
+    let (Some(code), Some(constraint)) = (fields.next(), fields.next()) else {
+        return Error::internal(error);
+    };
+    let code = (!code.is_empty()).then(|| SqlState::from_code(code));
+    classify(code.as_ref(), Some(constraint)).with_source(error)
+}
+
+pub(crate) fn encode(error: &tokio_postgres::Error) -> String {
+    let refused = error.as_db_error();
+    let code = refused.map(|error| error.code().code()).unwrap_or_default();
+    let constraint = refused
+        .and_then(|error| error.constraint())
+        .unwrap_or_default();
+    format!("{error}{SEPARATOR}{code}{SEPARATOR}{constraint}")
+}
+
+/// No connection could be had: nothing of PostgreSQL's to keep.
+pub(crate) fn to_db_err(error: Error) -> DbErr {
+    DbErr::Custom(format!("{error}{SEPARATOR}{SEPARATOR}"))
+}
+
+fn classify(code: Option<&SqlState>, constraint: Option<&str>) -> Error {
+    let Some(code) = code else {
+        return unavailable("the connection to the database was lost");
+    };
+    if *code == SqlState::UNIQUE_VIOLATION {
+        let known = CONFLICTS
+            .iter()
+            .find(|(name, _, _)| constraint == Some(*name));
+        return match known {
+            Some((_, code, detail)) => Error::conflict(code, *detail),
+            None => Error::conflict("conflict", "it clashes with what is there"),
+        };
+    }
+    let passing = [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::TOO_MANY_CONNECTIONS,
+        SqlState::QUERY_CANCELED,
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+    ];
+    if passing.contains(code) {
+        return unavailable("the database can't answer now");
+    }
+    Error::internal(format!(
+        "PostgreSQL refused a statement with {}",
+        code.code()
+    ))
+}

@@ -1,0 +1,330 @@
+//! Services of the caller's tenant. What is read together is read in one round trip.
+
+use domain::{
+    Error, Limits, Plan, Service, ServiceConfig, ServiceId, ServiceStatus, ServiceType, TenantId,
+    UserId,
+    policy::Actor,
+    service::{AdmittedService, NewService, ServicePatch},
+};
+use entity::{service, tenant};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Insert, QueryFilter,
+    QueryOrder, QueryResult, QuerySelect, QueryTrait, Statement,
+    prelude::Uuid,
+    sea_query::{Asterisk, Expr, Func, extension::postgres::PgExpr},
+};
+
+use crate::{
+    TenantRead, TenantTx,
+    page::{Page, PageRequest, Position},
+    rows::{first, missing, read, timestamp},
+};
+
+/// Which services to list.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceFilter {
+    /// Of this type.
+    pub service_type: Option<ServiceType>,
+    /// In this state.
+    pub status: Option<ServiceStatus>,
+    /// With this text in the name or the description, in any case.
+    pub text: Option<String>,
+}
+
+/// A tenant as admission sees it: what it may have, and what it has.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// What its plan allows.
+    pub limits: Limits,
+    /// Its services.
+    pub services: Vec<AdmittedService>,
+}
+
+fn service(row: &QueryResult) -> Result<Service, Error> {
+    let row: service::Model = read(row)?;
+    let config = row.config.ok_or_else(|| missing("config"))?;
+    Ok(Service {
+        id: ServiceId(row.id),
+        tenant_id: TenantId(row.tenant_id.ok_or_else(|| missing("tenant"))?),
+        name: row.name,
+        service_type: type_of(row.r#type),
+        status: status_of(row.status.ok_or_else(|| missing("status"))?),
+        description: row.description,
+        config: serde_json::from_value(config).map_err(Error::internal)?,
+        created_by: UserId(row.created_by),
+        created_at: timestamp(row.created_at)?,
+        updated_at: timestamp(row.updated_at)?,
+    })
+}
+
+fn one(rows: &[QueryResult]) -> Result<Service, Error> {
+    service(rows.first().ok_or_else(|| Error::not_found("service"))?)
+}
+
+impl TenantRead<'_> {
+    /// The tenant's services, newest first, and how many there are.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn list_services(
+        &self,
+        filter: &ServiceFilter,
+        request: PageRequest,
+    ) -> Result<(Actor, Page<Service>), Error> {
+        let count = service::Entity::find()
+            .filter(condition(filter))
+            .select_only()
+            .expr_as(Func::count(Expr::col(Asterisk)), "total")
+            .build(DbBackend::Postgres);
+        let mut list = service::Entity::find()
+            .filter(condition(filter))
+            .order_by_desc(service::Column::CreatedAt)
+            .order_by_desc(service::Column::Id)
+            .limit(request.limit + 1);
+        if let Some(after) = request.after {
+            list = list.filter(after.before(service::Column::CreatedAt, service::Column::Id));
+        }
+        let statements = [list.build(DbBackend::Postgres), count];
+        let (actor, [list, count]) = self.fetch(statements).await?;
+        let services = list.iter().map(service).collect::<Result<Vec<_>, _>>()?;
+        let page = Page::new(services, &count, request.limit, |service| {
+            Position::new(service.created_at, service.id.0)
+        })?;
+        Ok((actor, page))
+    }
+
+    /// The service with this id.
+    ///
+    /// # Errors
+    /// `not_found`, also for another tenant's.
+    pub async fn service(&self, id: ServiceId) -> Result<(Actor, Service), Error> {
+        let (actor, [rows]) = self.fetch([by_id(id).build(DbBackend::Postgres)]).await?;
+        Ok((actor, one(&rows)?))
+    }
+}
+
+impl TenantTx {
+    /// What the tenant may have and has, locked so that nobody adds to it meanwhile. The first call of a transaction.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn lock_admission(&mut self) -> Result<(Actor, Admission), Error> {
+        let statements = [lock_tenant(), reservations()];
+        let (actor, [tenant, services]) = self.enter(statements).await?;
+        Ok((actor, admission(&tenant, &services)?))
+    }
+
+    /// As [`lock_admission`](Self::lock_admission), and one of the services.
+    ///
+    /// # Errors
+    /// `not_found`, also for another tenant's.
+    pub async fn lock_admission_of(
+        &mut self,
+        id: ServiceId,
+    ) -> Result<(Actor, Admission, Service), Error> {
+        let statements = [lock_tenant(), reservations(), locked(id)];
+        let (actor, [tenant, services, rows]) = self.enter(statements).await?;
+        Ok((actor, admission(&tenant, &services)?, one(&rows)?))
+    }
+
+    /// The service with this id, locked until the transaction ends. The first call of a transaction.
+    ///
+    /// # Errors
+    /// `not_found`, also for another tenant's.
+    pub async fn lock_service(&mut self, id: ServiceId) -> Result<(Actor, Service), Error> {
+        let (actor, [rows]) = self.enter([locked(id)]).await?;
+        Ok((actor, one(&rows)?))
+    }
+
+    /// Makes a service, and commits.
+    ///
+    /// # Errors
+    /// `type_taken`, `name_taken`.
+    pub async fn insert_service(self, actor: &Actor, new: NewService) -> Result<Service, Error> {
+        let row = service::ActiveModel {
+            name: Set(new.name),
+            r#type: Set(stored_type(new.service_type)),
+            description: Set(new.description),
+            config: Set(Some(
+                serde_json::to_value(&new.config).map_err(Error::internal)?,
+            )),
+            tenant_id: Set(actor.tenant.map(|tenant| tenant.0)),
+            created_by: Set(actor.user.0),
+            ..Default::default()
+        };
+        let mut insert = Insert::one(row).into_query();
+        let [rows] = self
+            .finish([DbBackend::Postgres.build(insert.returning_all())])
+            .await?;
+        one(&rows)
+    }
+
+    /// Changes a service, and commits.
+    ///
+    /// # Errors
+    /// `name_taken`.
+    pub async fn update_service(
+        self,
+        id: ServiceId,
+        patch: ServicePatch,
+    ) -> Result<Service, Error> {
+        let mut row = service::ActiveModel::default();
+        if let Some(name) = patch.name {
+            row.name = Set(name);
+        }
+        if let Some(description) = patch.description {
+            row.description = Set(description);
+        }
+        if let Some(config) = patch.config {
+            row.config = Set(Some(
+                serde_json::to_value(&config).map_err(Error::internal)?,
+            ));
+        }
+        let mut update = service::Entity::update_many()
+            .set(row)
+            .col_expr(service::Column::UpdatedAt, Expr::current_timestamp())
+            .filter(service::Column::Id.eq(id.0))
+            .into_query();
+        let [rows] = self
+            .finish([DbBackend::Postgres.build(update.returning_all())])
+            .await?;
+        one(&rows)
+    }
+
+    /// Removes a service with its deployments, and commits.
+    ///
+    /// # Errors
+    /// Fails where the database does not answer.
+    pub async fn delete_service(self, id: ServiceId) -> Result<(), Error> {
+        let delete = service::Entity::delete_by_id(id.0).build(DbBackend::Postgres);
+        self.finish([delete]).await.map(drop)
+    }
+}
+
+fn by_id(id: ServiceId) -> sea_orm::Select<service::Entity> {
+    service::Entity::find_by_id(id.0)
+}
+
+fn locked(id: ServiceId) -> Statement {
+    by_id(id).lock_exclusive().build(DbBackend::Postgres)
+}
+
+/// Row-level security leaves the caller's own tenant.
+fn lock_tenant() -> Statement {
+    tenant::Entity::find()
+        .lock_exclusive()
+        .build(DbBackend::Postgres)
+}
+
+#[derive(FromQueryResult)]
+struct Reserved {
+    id: Uuid,
+    name: String,
+    r#type: service::ServiceType,
+    config: Option<serde_json::Value>,
+}
+
+/// Resources are all that admission needs of a configuration, which may be large.
+fn reservations() -> Statement {
+    let sql = "SELECT id, name, type, jsonb_build_object('resources', config -> 'resources') AS config FROM services";
+    Statement::from_string(DbBackend::Postgres, sql)
+}
+
+fn admission(tenant: &[QueryResult], services: &[QueryResult]) -> Result<Admission, Error> {
+    let tenant: Option<tenant::Model> = first(tenant)?;
+    let tenant = tenant.ok_or_else(Error::unauthenticated)?;
+    let plan = plan_of(tenant.plan.ok_or_else(|| missing("plan"))?);
+    let max_services = tenant.max_services.ok_or_else(|| missing("max_services"))?;
+    let max_services = u32::try_from(max_services).map_err(Error::internal)?;
+    let services = services.iter().map(|row| {
+        let row: Reserved = read(row)?;
+        let config = row.config.ok_or_else(|| missing("config"))?;
+        let config: ServiceConfig = serde_json::from_value(config).map_err(Error::internal)?;
+        Ok(AdmittedService {
+            id: ServiceId(row.id),
+            name: row.name,
+            service_type: type_of(row.r#type),
+            reservation: config.reservation(),
+        })
+    });
+    Ok(Admission {
+        limits: Limits::of_tenant(plan, max_services),
+        services: services.collect::<Result<_, Error>>()?,
+    })
+}
+
+fn condition(filter: &ServiceFilter) -> Condition {
+    let like = |text: &str| {
+        let escaped = text
+            .replace('\\', "\\\\")
+            .replace('%', "\\%")
+            .replace('_', "\\_");
+        format!("%{escaped}%")
+    };
+    Condition::all()
+        .add_option(
+            filter
+                .service_type
+                .map(|wanted| service::Column::Type.eq(stored_type(wanted))),
+        )
+        .add_option(
+            filter
+                .status
+                .map(|wanted| service::Column::Status.eq(stored_status(wanted))),
+        )
+        .add_option(filter.text.as_deref().map(like).map(|pattern| {
+            Condition::any()
+                .add(Expr::col(service::Column::Name).ilike(pattern.clone()))
+                .add(Expr::col(service::Column::Description).ilike(pattern))
+        }))
+}
+
+fn plan_of(stored: tenant::Plan) -> Plan {
+    match stored {
+        tenant::Plan::Free => Plan::Free,
+        tenant::Plan::Starter => Plan::Starter,
+        tenant::Plan::Pro => Plan::Pro,
+        tenant::Plan::Enterprise => Plan::Enterprise,
+    }
+}
+
+fn type_of(stored: service::ServiceType) -> ServiceType {
+    match stored {
+        service::ServiceType::Database => ServiceType::Database,
+        service::ServiceType::WebServer => ServiceType::WebServer,
+        service::ServiceType::MessageQueue => ServiceType::MessageQueue,
+        service::ServiceType::Monitoring => ServiceType::Monitoring,
+        service::ServiceType::Devops => ServiceType::Devops,
+        service::ServiceType::Custom => ServiceType::Custom,
+    }
+}
+
+fn stored_type(service_type: ServiceType) -> service::ServiceType {
+    match service_type {
+        ServiceType::Database => service::ServiceType::Database,
+        ServiceType::WebServer => service::ServiceType::WebServer,
+        ServiceType::MessageQueue => service::ServiceType::MessageQueue,
+        ServiceType::Monitoring => service::ServiceType::Monitoring,
+        ServiceType::Devops => service::ServiceType::Devops,
+        ServiceType::Custom => service::ServiceType::Custom,
+    }
+}
+
+fn status_of(stored: service::ServiceStatus) -> ServiceStatus {
+    match stored {
+        service::ServiceStatus::Running => ServiceStatus::Running,
+        service::ServiceStatus::Stopped => ServiceStatus::Stopped,
+        service::ServiceStatus::Error => ServiceStatus::Error,
+        service::ServiceStatus::Pending => ServiceStatus::Pending,
+    }
+}
+
+fn stored_status(status: ServiceStatus) -> service::ServiceStatus {
+    match status {
+        ServiceStatus::Running => service::ServiceStatus::Running,
+        ServiceStatus::Stopped => service::ServiceStatus::Stopped,
+        ServiceStatus::Error => service::ServiceStatus::Error,
+        ServiceStatus::Pending => service::ServiceStatus::Pending,
+    }
+}

@@ -1,0 +1,296 @@
+//! Users: members of a tenant, and the platform's list of them.
+
+use chrono::{DateTime, Utc};
+use domain::{
+    BillingCycle, Error, Limits, Plan, Role, SubscriptionStatus, TenantId, UserId, policy::Actor,
+    user::ProfileChange,
+};
+use entity::user;
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    Statement,
+    sea_query::{Expr, Func},
+};
+
+use crate::{
+    SystemTx, TenantRead, TenantTx,
+    page::{Page, PageRequest, Position},
+    rows::{all, first, missing, timestamp},
+};
+
+/// A user, without the password.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct User {
+    /// Its identifier.
+    pub id: UserId,
+    /// In lower case, unique in the whole product.
+    pub email: String,
+    /// In lower case, unique in the whole product.
+    pub username: String,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
+    /// What the user may do.
+    pub role: Role,
+    /// Whether the user may sign in.
+    pub is_active: bool,
+    /// The user's tenant; a platform administrator has none.
+    pub tenant: Option<TenantId>,
+    /// When the user was made.
+    pub created_at: DateTime<Utc>,
+    /// When the user was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// A user to be made.
+#[derive(Clone, Debug)]
+pub struct NewUser {
+    /// In lower case.
+    pub email: String,
+    /// In lower case.
+    pub username: String,
+    /// In PHC form.
+    pub password_hash: String,
+    /// Given name.
+    pub first_name: Option<String>,
+    /// Family name.
+    pub last_name: Option<String>,
+    /// What the user may do.
+    pub role: Role,
+}
+
+impl TryFrom<user::Model> for User {
+    type Error = Error;
+
+    fn try_from(row: user::Model) -> Result<Self, Error> {
+        Ok(Self {
+            id: UserId(row.id),
+            email: row.email,
+            username: row.username,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            role: role(row.role.ok_or_else(|| missing("role"))?),
+            is_active: row.is_active.unwrap_or_default(),
+            tenant: row.tenant_id.map(TenantId),
+            created_at: timestamp(row.created_at)?,
+            updated_at: timestamp(row.updated_at)?,
+        })
+    }
+}
+
+fn role(stored: user::Role) -> Role {
+    match stored {
+        user::Role::Admin => Role::Admin,
+        user::Role::User => Role::User,
+        user::Role::TenantAdmin => Role::TenantAdmin,
+    }
+}
+
+fn stored_role(role: Role) -> user::Role {
+    match role {
+        Role::Admin => user::Role::Admin,
+        Role::User => user::Role::User,
+        Role::TenantAdmin => user::Role::TenantAdmin,
+    }
+}
+
+const INSERT_TENANT: &str = "WITH tenant AS ( \
+         INSERT INTO tenants (name, slug, plan, max_services) VALUES ($1, $2, $3, $4) RETURNING id, plan, max_services \
+     ), subscription AS ( \
+         INSERT INTO subscriptions (tenant_id, plan, status, billing_cycle, max_services, price_per_month, \
+             current_period_start) \
+         SELECT id, plan, $5, $6, max_services, 0, CURRENT_TIMESTAMP FROM tenant \
+     ) \
+     INSERT INTO users (email, username, password, first_name, last_name, role, tenant_id) \
+     SELECT $7, $8, $9, $10, $11, $12, id FROM tenant RETURNING *";
+
+impl SystemTx {
+    /// Makes a tenant with a subscription and its first user, and commits: one round trip.
+    ///
+    /// # Errors
+    /// `email_taken`, `username_taken`, or `slug_taken`, on which another slug can be tried.
+    pub async fn register(
+        self,
+        tenant_name: &str,
+        slug: &str,
+        limits: (Plan, Limits),
+        user: NewUser,
+    ) -> Result<User, Error> {
+        let (plan, limits) = limits;
+        let max_services = i32::try_from(limits.services).map_err(Error::internal)?;
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            INSERT_TENANT,
+            [
+                tenant_name.into(),
+                slug.into(),
+                plan.as_str().into(),
+                max_services.into(),
+                SubscriptionStatus::Active.as_str().into(),
+                BillingCycle::Monthly.as_str().into(),
+                user.email.into(),
+                user.username.into(),
+                user.password_hash.into(),
+                user.first_name.into(),
+                user.last_name.into(),
+                user.role.as_str().into(),
+            ],
+        );
+        let [rows] = self.finish([statement]).await?;
+        one(&rows)
+    }
+
+    /// Makes a platform administrator, who belongs to no tenant, and commits.
+    ///
+    /// # Errors
+    /// `email_taken` or `username_taken`.
+    pub async fn insert_administrator(self, administrator: NewUser) -> Result<User, Error> {
+        let row = user::ActiveModel {
+            email: Set(administrator.email),
+            username: Set(administrator.username),
+            password: Set(administrator.password_hash),
+            first_name: Set(administrator.first_name),
+            last_name: Set(administrator.last_name),
+            role: Set(Some(user::Role::Admin)),
+            ..Default::default()
+        };
+        let mut insert = sea_orm::Insert::one(row).into_query();
+        insert.returning_all();
+        let [rows] = self.finish([DbBackend::Postgres.build(&insert)]).await?;
+        one(&rows)
+    }
+
+    /// The user with this id, of any tenant.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn find_user(&self, id: UserId) -> Result<User, Error> {
+        let [rows] = self.rows([by_id(id)]).await?;
+        one(&rows)
+    }
+
+    /// Users of every tenant, newest first.
+    ///
+    /// # Errors
+    /// Fails where the database does not answer.
+    pub async fn list_users(&self, request: PageRequest) -> Result<Page<User>, Error> {
+        let count = user::Entity::find()
+            .select_only()
+            .expr_as(
+                Func::count(Expr::col(sea_orm::sea_query::Asterisk)),
+                "total",
+            )
+            .build(DbBackend::Postgres);
+        let mut list = user::Entity::find()
+            .order_by_desc(user::Column::CreatedAt)
+            .order_by_desc(user::Column::Id)
+            .offset((request.offset > 0).then_some(request.offset))
+            .limit(request.limit + 1);
+        if let Some(after) = request.after {
+            list = list.filter(after.before(user::Column::CreatedAt, user::Column::Id));
+        }
+        let [list, count] = self.rows([list.build(DbBackend::Postgres), count]).await?;
+        let users = all::<user::Model, User>(&list)?;
+        Page::new(users, &count, request.limit, |user| {
+            Position::new(user.created_at, user.id.0)
+        })
+    }
+
+    /// Changes what a platform administrator may change of a user, and commits.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn update_standing(
+        self,
+        id: UserId,
+        role: Option<Role>,
+        is_active: Option<bool>,
+    ) -> Result<User, Error> {
+        let row = user::ActiveModel {
+            role: role.map_or_else(Default::default, |role| Set(Some(stored_role(role)))),
+            is_active: is_active.map_or_else(Default::default, |active| Set(Some(active))),
+            ..Default::default()
+        };
+        let [rows] = self.finish([updated(id, row)]).await?;
+        one(&rows)
+    }
+}
+
+impl TenantRead<'_> {
+    /// The user with this id, of the caller's tenant.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn user(&self, id: UserId) -> Result<(Actor, User), Error> {
+        let (actor, [rows]) = self.fetch([by_id(id)]).await?;
+        Ok((actor, one(&rows)?))
+    }
+}
+
+impl TenantTx {
+    /// The user with this id, locked until the transaction ends. The first call of a transaction.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn lock_user(&mut self, id: UserId) -> Result<(Actor, User), Error> {
+        let lock = user::Entity::find_by_id(id.0)
+            .lock_exclusive()
+            .build(DbBackend::Postgres);
+        let (actor, [rows]) = self.enter([lock]).await?;
+        Ok((actor, one(&rows)?))
+    }
+
+    /// Changes a user's profile, and commits.
+    ///
+    /// # Errors
+    /// `email_taken`.
+    pub async fn update_profile(self, id: UserId, change: ProfileChange) -> Result<User, Error> {
+        let [rows] = self.finish([updated(id, profile(change))]).await?;
+        one(&rows)
+    }
+}
+
+impl SystemTx {
+    /// Changes the profile of a user without a tenant, and commits.
+    ///
+    /// # Errors
+    /// `email_taken`.
+    pub async fn update_profile(self, id: UserId, change: ProfileChange) -> Result<User, Error> {
+        let [rows] = self.finish([updated(id, profile(change))]).await?;
+        one(&rows)
+    }
+}
+
+fn profile(change: ProfileChange) -> user::ActiveModel {
+    let mut row = user::ActiveModel::default();
+    if let Some(first_name) = change.first_name {
+        row.first_name = Set(Some(first_name));
+    }
+    if let Some(last_name) = change.last_name {
+        row.last_name = Set(Some(last_name));
+    }
+    if let Some(email) = change.email {
+        row.email = Set(email);
+    }
+    row
+}
+
+fn by_id(id: UserId) -> Statement {
+    user::Entity::find_by_id(id.0).build(DbBackend::Postgres)
+}
+
+fn updated(id: UserId, change: user::ActiveModel) -> Statement {
+    let mut update = user::Entity::update_many()
+        .set(change)
+        .col_expr(user::Column::UpdatedAt, Expr::current_timestamp())
+        .filter(user::Column::Id.eq(id.0))
+        .into_query();
+    DbBackend::Postgres.build(update.returning_all())
+}
+
+fn one(rows: &[sea_orm::QueryResult]) -> Result<User, Error> {
+    let row: Option<user::Model> = first(rows)?;
+    row.ok_or_else(|| Error::not_found("user"))?.try_into()
+}
