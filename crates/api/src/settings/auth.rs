@@ -1,0 +1,64 @@
+//! Tokens and password hashing.
+
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+
+use super::values::{NonZeroDuration, bounded, masked, optional, required};
+
+/// The fewest bytes a secret for tokens may have: what HMAC-SHA-256 needs not to be weakened.
+pub const MIN_JWT_SECRET: usize = 32;
+
+/// Tokens and password hashing.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuthSettings {
+    /// Signs and verifies access tokens; see [`super::Settings::jwt_secret`].
+    #[serde(deserialize_with = "optional", serialize_with = "masked")]
+    pub jwt_secret: Option<SecretString>,
+    /// Verifies only, while the secret is being changed.
+    #[serde(deserialize_with = "optional", serialize_with = "masked")]
+    pub jwt_previous_secret: Option<SecretString>,
+    /// How long an access token is good for.
+    pub access_token_duration: NonZeroDuration,
+    /// How long a refresh token is good for.
+    pub refresh_token_duration: NonZeroDuration,
+    /// The tokens' `iss`.
+    #[serde(deserialize_with = "required")]
+    pub issuer: String,
+    /// The tokens' `aud`.
+    #[serde(deserialize_with = "required")]
+    pub audience: String,
+    /// How passwords are hashed.
+    pub password: PasswordSettings,
+}
+
+/// Argon2id's parameters, and how much of it happens at once.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct PasswordSettings {
+    /// Memory for one hash, in KiB; not below the least OWASP recommends.
+    #[serde(deserialize_with = "bounded::<7168, 4_194_304, _, _>")]
+    pub memory_kib: u32,
+    /// Passes over that memory.
+    #[serde(deserialize_with = "bounded::<1, 100, _, _>")]
+    pub iterations: u32,
+    /// Argon2's degree of parallelism within one hash.
+    #[serde(deserialize_with = "bounded::<1, 64, _, _>")]
+    pub lanes: u32,
+    /// Passwords hashed at once; 0: one a processor core.
+    #[serde(deserialize_with = "bounded::<0, 1024, _, _>")]
+    pub concurrency: usize,
+    /// How many more may wait.
+    #[serde(deserialize_with = "bounded::<0, 100_000, _, _>")]
+    pub queue: usize,
+}
+
+impl PasswordSettings {
+    /// Passwords hashed at once.
+    pub fn concurrency(&self) -> usize {
+        match self.concurrency {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            concurrency => concurrency,
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! What an operator can set. [`Settings`] is `config/default.toml` as a type: the same sections, the same keys. Layers
+//! and origins are in `sources`, the forms of single values in `values`.
+
+mod auth;
+mod database;
+mod development;
+mod error;
+mod nomad;
+mod observability;
+mod server;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use actix_web::http::Uri;
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    auth::{AuthSettings, MIN_JWT_SECRET, PasswordSettings},
+    database::{DatabaseServer, DatabaseSettings, SslMode},
+    development::kept_secret,
+    error::SettingsError,
+    nomad::{DeploymentSettings, NomadSettings, TaskDriver},
+    observability::{LogFormat, LogLevel, LogSettings, MetricsSettings},
+    server::{CorsSettings, Origin, ServerSettings},
+    sources::Environment,
+    values::NonZeroDuration,
+};
+use self::{error::SettingProblem, sources::Sources, values::bounded};
+
+/// Everything an operator can set.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Who the server is run for; from `ENVIRONMENT` alone, because it chooses a file.
+    #[serde(skip)]
+    pub environment: Environment,
+    /// The listener, its shutdown, and the limits of a request.
+    pub server: ServerSettings,
+    /// Which web pages may call the API.
+    pub cors: CorsSettings,
+    /// Where development keeps what it makes.
+    pub data: DataSettings,
+    /// Which PostgreSQL is used, and how its connections are kept.
+    pub database: DatabaseSettings,
+    /// Tokens and password hashing.
+    pub auth: AuthSettings,
+    /// How Nomad is reached, and what jobs may use.
+    pub nomad: NomadSettings,
+    /// The worker that makes Nomad match the database.
+    pub deployments: DeploymentSettings,
+    /// What holds for every tenant.
+    pub saas: SaasSettings,
+    /// Where Prometheus finds the metrics.
+    pub metrics: MetricsSettings,
+    /// What is logged, and in which form.
+    pub log: LogSettings,
+    #[serde(skip)]
+    origins: BTreeMap<String, String>,
+}
+
+/// Where development keeps what it makes.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct DataSettings {
+    /// The folder; relative to the working folder.
+    pub directory: PathBuf,
+}
+
+impl DataSettings {
+    /// The private PostgreSQL's data.
+    pub fn postgres(&self) -> PathBuf {
+        self.directory.join("postgres")
+    }
+
+    /// The first administrator's password, in development.
+    pub fn admin_password(&self) -> PathBuf {
+        self.directory.join("admin-password")
+    }
+}
+
+/// What holds for every tenant.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct SaasSettings {
+    /// How many services a tenant may have; 0: what its plan says.
+    #[serde(deserialize_with = "bounded::<0, 1_000_000, _, _>")]
+    pub max_services_per_tenant: u32,
+}
+
+impl Settings {
+    /// Reads the files in `directory`, where they exist, and the process's environment variables.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, with its key, origin, value and what is allowed.
+    pub fn load(directory: &Path) -> Result<Self, SettingsError> {
+        let variables = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        Self::from_sources(directory, &variables)
+    }
+
+    /// Reads the files in `directory`, where they exist, and `variables`.
+    ///
+    /// # Errors
+    /// As [`Settings::load`].
+    pub fn from_sources(
+        directory: &Path,
+        variables: &BTreeMap<String, String>,
+    ) -> Result<Self, SettingsError> {
+        let sources = Sources::read(directory, variables)?;
+        let mut settings: Self = sources.deserialize()?;
+        settings.environment = sources.environment;
+        let problems = settings.problems(&sources);
+        if !problems.is_empty() {
+            return Err(SettingsError(problems));
+        }
+        settings.origins = sources.origins();
+        Ok(settings)
+    }
+
+    /// Where the value of a key such as `server.port` comes from: a file, a variable, or `built in`.
+    pub fn origin(&self, key: &str) -> &str {
+        self.origins.get(key).map_or("built in", String::as_str)
+    }
+
+    /// The secret that signs access tokens; development makes one once and keeps it.
+    ///
+    /// # Errors
+    /// The kept one can't be read or written.
+    pub fn jwt_secret(&self) -> std::io::Result<SecretString> {
+        match &self.auth.jwt_secret {
+            Some(secret) => Ok(secret.clone()),
+            None => kept_secret(&self.data.directory.join("jwt-secret")),
+        }
+    }
+
+    /// What no single value shows to be wrong.
+    fn problems(&self, sources: &Sources) -> Vec<SettingProblem> {
+        let mut problems = Vec::new();
+        let mut refuse_where = |refused: bool, key: &str, allowed: &str| {
+            if refused {
+                problems.push(sources.refused(key, allowed));
+            }
+        };
+
+        let (database, nomad) = (&self.database, &self.nomad);
+        if let Err(allowed) = database.server() {
+            refuse_where(true, "database.url", allowed);
+        }
+        refuse_where(
+            database.max_idle > database.max_open,
+            "database.max_idle",
+            "at most database.max_open",
+        );
+        refuse_where(
+            database.password.is_some() && database.url.is_none() && database.host.is_none(),
+            "database.password",
+            "nothing without database.host (DB_HOST): no server is named",
+        );
+        for (key, secret) in [
+            ("auth.jwt_secret", &self.auth.jwt_secret),
+            ("auth.jwt_previous_secret", &self.auth.jwt_previous_secret),
+        ] {
+            let too_short = secret
+                .as_ref()
+                .is_some_and(|secret| secret.expose_secret().len() < MIN_JWT_SECRET);
+            refuse_where(
+                too_short,
+                key,
+                "at least 32 bytes, for example from: openssl rand -base64 48",
+            );
+        }
+        refuse_where(
+            self.auth.refresh_token_duration <= self.auth.access_token_duration,
+            "auth.refresh_token_duration",
+            "longer than auth.access_token_duration",
+        );
+        refuse_where(
+            nomad
+                .addr
+                .as_deref()
+                .is_some_and(|addr| !is_http_address(addr)),
+            "nomad.addr",
+            "http://host:port or https://host:port",
+        );
+        refuse_where(
+            nomad.client_cert.is_some() != nomad.client_key.is_some(),
+            "nomad.client_cert",
+            "set together with nomad.client_key (NOMAD_CLIENT_KEY), or neither",
+        );
+        refuse_where(
+            nomad.allowed_drivers.is_empty(),
+            "nomad.allowed_drivers",
+            "at least one of docker, raw_exec",
+        );
+        refuse_where(
+            self.deployments.poll_interval >= self.deployments.lease,
+            "deployments.poll_interval",
+            "shorter than deployments.lease",
+        );
+        refuse_where(
+            self.metrics.port != 0 && self.metrics.port == self.server.port,
+            "metrics.port",
+            "another port than server.port (SERVER_PORT), or 0 for none",
+        );
+        if self.environment == Environment::Production {
+            problems.extend(self.missing_in_production());
+        }
+        problems
+    }
+
+    fn missing_in_production(&self) -> impl Iterator<Item = SettingProblem> {
+        [
+            (
+                self.database.url.is_none() && self.database.host.is_none(),
+                "database.url",
+                "DATABASE_URL, or DB_HOST with DB_USER, DB_PASSWORD and DB_NAME",
+                "production starts no database of its own",
+            ),
+            (
+                self.auth.jwt_secret.is_none(),
+                "auth.jwt_secret",
+                "JWT_SECRET",
+                "at least 32 bytes, for example from: openssl rand -base64 48",
+            ),
+            (
+                self.nomad.addr.is_none(),
+                "nomad.addr",
+                "NOMAD_ADDR",
+                "http://host:port or https://host:port; production starts no orchestrator of its own",
+            ),
+        ]
+        .into_iter()
+        .filter(|(missing, ..)| *missing)
+        .map(|(_, key, variable, allowed)| SettingProblem::Missing { key, variable, allowed })
+    }
+}
+
+fn is_http_address(text: &str) -> bool {
+    text.parse::<Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && matches!(uri.path(), "" | "/")
+            && uri.query().is_none()
+            && !uri
+                .authority()
+                .is_some_and(|authority| authority.as_str().contains('@'))
+    })
+}

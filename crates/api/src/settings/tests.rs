@@ -1,0 +1,399 @@
+use std::{collections::BTreeSet, fs};
+
+use super::*;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+fn variables(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+/// Built-in files and these variables alone.
+fn settings(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    Settings::from_sources(Path::new("/nonexistent"), &variables(pairs))
+}
+
+fn settings_with_file(name: &str, text: &str, pairs: &[(&str, &str)]) -> Result<Settings, String> {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(name), text).unwrap();
+    Settings::from_sources(folder.path(), &variables(pairs)).map_err(|error| {
+        error
+            .to_string()
+            .replace(&folder.path().display().to_string(), "config")
+    })
+}
+
+fn production(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    let mut all = vec![
+        ("ENVIRONMENT", "production"),
+        ("DATABASE_URL", "postgres://app@db/app"),
+        ("JWT_SECRET", SECRET),
+        ("NOMAD_ADDR", "https://nomad.internal:4646"),
+    ];
+    all.extend(pairs);
+    settings(&all)
+}
+
+fn keys(value: &serde_json::Value, prefix: &str, found: &mut BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(object) => {
+            for (name, value) in object {
+                let key = if prefix.is_empty() {
+                    name.clone()
+                } else {
+                    format!("{prefix}.{name}")
+                };
+                keys(value, &key, found);
+            }
+        }
+        _ => {
+            found.insert(prefix.to_owned());
+        }
+    }
+}
+
+#[test]
+fn the_default_file_holds_exactly_the_keys_of_the_settings() {
+    let settings = settings(&[]).unwrap();
+    let mut of_settings = BTreeSet::new();
+    keys(
+        &serde_json::to_value(&settings).unwrap(),
+        "",
+        &mut of_settings,
+    );
+    let of_file: BTreeSet<_> = settings.origins.keys().cloned().collect();
+    assert_eq!(of_settings, of_file);
+}
+
+#[test]
+fn every_variable_with_a_name_of_its_own_sets_a_key_that_exists() {
+    let settings = settings(&[]).unwrap();
+    for (name, key) in sources::VARIABLES {
+        assert!(settings.origins.contains_key(key), "{name} sets {key}");
+    }
+}
+
+#[test]
+fn every_file_of_the_configuration_folder_loads() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config");
+    for entry in fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() || name == "default" {
+            continue;
+        }
+        Settings::from_sources(
+            &folder,
+            &variables(&[
+                ("ENVIRONMENT", &name),
+                ("DATABASE_URL", "postgres://app@db/app"),
+                ("JWT_SECRET", SECRET),
+                ("NOMAD_ADDR", "http://127.0.0.1:4646"),
+            ]),
+        )
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    }
+}
+
+#[test]
+fn development_is_the_default_and_asks_for_nothing() {
+    let settings = settings(&[]).unwrap();
+    assert_eq!(settings.environment, Environment::Development);
+    assert!(settings.server.host.is_loopback());
+    assert_eq!(settings.server.port, 8080);
+    assert_eq!(settings.metrics.port, 9090);
+    assert_eq!(
+        settings.nomad.allowed_drivers,
+        [TaskDriver::Docker, TaskDriver::RawExec]
+    );
+    assert_eq!(settings.log.format, LogFormat::Text);
+    assert!(settings.database.server().unwrap().is_none());
+}
+
+#[test]
+fn production_asks_for_everything_missing_by_name() {
+    let message = settings(&[("ENVIRONMENT", "production")])
+        .unwrap_err()
+        .to_string();
+    for name in [
+        "DATABASE_URL",
+        "DB_HOST",
+        "JWT_SECRET",
+        "NOMAD_ADDR",
+        "32 bytes",
+    ] {
+        assert!(message.contains(name), "{name} is missing in: {message}");
+    }
+}
+
+#[test]
+fn production_listens_everywhere_logs_for_machines_and_isolates() {
+    let settings = production(&[]).unwrap();
+    assert!(settings.server.host.is_unspecified());
+    assert_eq!(settings.log.format, LogFormat::Json);
+    assert_eq!(settings.nomad.allowed_drivers, [TaskDriver::Docker]);
+}
+
+#[test]
+fn a_file_wins_over_the_defaults_and_a_variable_over_the_file() {
+    let text = "[server]\nport = 1111\n[metrics]\nport = 2222\n";
+    let settings = settings_with_file(
+        "development.toml",
+        text,
+        &[("SERVER_PORT", "3333"), ("METRICS_PORT", "")],
+    )
+    .unwrap();
+    assert_eq!(settings.server.port, 3333);
+    assert_eq!(
+        settings.origin("server.port"),
+        "environment variable SERVER_PORT"
+    );
+    assert_eq!(settings.metrics.port, 2222);
+    assert!(
+        settings
+            .origin("metrics.port")
+            .ends_with("development.toml")
+    );
+    assert_eq!(settings.origin("log.level"), "built in");
+}
+
+#[test]
+fn any_key_has_a_variable() {
+    let settings = settings(&[
+        ("NOMAD_SERVICES__DATABASE__MAX_OPEN", "20"),
+        ("NOMAD_SERVICES__AUTH__PASSWORD__QUEUE", "7"),
+        ("NOMAD_SERVICES__NOMAD__ALLOWED_DRIVERS", "docker, raw_exec"),
+        ("CORS_ORIGINS", "https://a.example,http://localhost:3000"),
+        ("MIGRATE_ON_START", "false"),
+    ])
+    .unwrap();
+    assert_eq!(settings.database.max_open, 20);
+    assert_eq!(settings.auth.password.queue, 7);
+    assert_eq!(settings.nomad.allowed_drivers.len(), 2);
+    assert_eq!(settings.cors.origins.len(), 2);
+    assert!(!settings.database.migrate_on_start);
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_key_origin_and_what_is_allowed() {
+    for (name, value, expected) in [
+        (
+            "SERVER_PORT",
+            "http",
+            r#"server.port (environment variable SERVER_PORT): "http" is not valid; allowed: a whole number from 0 to 65535"#,
+        ),
+        (
+            "SERVER_PORT",
+            "65536",
+            r#"server.port (environment variable SERVER_PORT): "65536" is not valid; allowed: a whole number from 0 to 65535"#,
+        ),
+        (
+            "DB_PORT",
+            "-1",
+            r#"database.port (environment variable DB_PORT): "-1" is not valid; allowed: a whole number from 1 to 65535"#,
+        ),
+        (
+            "JWT_TOKEN_DURATION",
+            "15",
+            r#"auth.access_token_duration (environment variable JWT_TOKEN_DURATION): "15" is not valid; allowed: a whole number above zero with its unit"#,
+        ),
+        (
+            "DB_SSL_MODE",
+            "always",
+            r#"database.ssl_mode (environment variable DB_SSL_MODE): "always" is not valid; allowed: one of disable, prefer, require, verify-ca, verify-full"#,
+        ),
+        (
+            "LOG_LEVEL",
+            "loud",
+            r#"log.level (environment variable LOG_LEVEL): "loud" is not valid; allowed: one of error, warn, info, debug, trace"#,
+        ),
+        (
+            "MIGRATE_ON_START",
+            "perhaps",
+            r#"database.migrate_on_start (environment variable MIGRATE_ON_START): "perhaps" is not valid; allowed: true or false"#,
+        ),
+        (
+            "CORS_ORIGINS",
+            "https://a.example/,*",
+            r#"cors.origins (environment variable CORS_ORIGINS): "https://a.example/,*" is not valid; allowed: "*", or a list of origins"#,
+        ),
+        (
+            "NOMAD_ADDR",
+            "nomad.internal:4646",
+            r#"nomad.addr (environment variable NOMAD_ADDR): "nomad.internal:4646" is not valid; allowed: http://host:port"#,
+        ),
+        (
+            "NOMAD_SERVICES__NOMAD__ALLOWED_DRIVERS",
+            "docker,java",
+            r#"nomad.allowed_drivers (environment variable NOMAD_SERVICES__NOMAD__ALLOWED_DRIVERS): "docker,java" is not valid; allowed: docker or raw_exec"#,
+        ),
+        (
+            "NOMAD_SERVICES__SERVER__HOST",
+            "localhost",
+            r#"server.host (environment variable NOMAD_SERVICES__SERVER__HOST): "localhost" is not valid; allowed: an IP address"#,
+        ),
+        (
+            "ENVIRONMENT",
+            "staging",
+            r#"environment (environment variable ENVIRONMENT): "staging" is not valid; allowed: development, production"#,
+        ),
+        (
+            "NOMAD_CLIENT_CERT",
+            "cert.pem",
+            "nomad.client_cert (environment variable NOMAD_CLIENT_CERT)",
+        ),
+        (
+            "METRICS_PORT",
+            "8080",
+            "allowed: another port than server.port",
+        ),
+        (
+            "NOMAD_SERVICES__DATABASE__MAX_IDLE",
+            "101",
+            "allowed: at most database.max_open",
+        ),
+    ] {
+        let message = settings(&[(name, value)]).unwrap_err().to_string();
+        assert!(
+            message.contains(expected),
+            "{name}={value}:\n{message}\ndoes not contain\n{expected}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_value_in_a_file_is_named_with_the_file() {
+    for (text, expected) in [
+        (
+            "[server]\nport = 0.5\n",
+            r#"server.port (config/development.toml): "0.5" is not valid; allowed: a whole number from 0 to 65535"#,
+        ),
+        (
+            "[server]\nkeep_alive = 75\n",
+            r#"server.keep_alive (config/development.toml): "75" is not valid; allowed: a whole number above zero with its unit"#,
+        ),
+        (
+            "[cors]\norigins = \"*\"\n",
+            r#"cors.origins (config/development.toml): "*" is not valid; allowed: a list"#,
+        ),
+        (
+            "[server]\nprot = 1\n[servr]\nport = 1\n",
+            "server.prot (config/development.toml): there is no such key; known: server.drain_delay, server.host",
+        ),
+        (
+            "[servr]\nport = 1\n",
+            "servr.port (config/development.toml): there is no such key; known: auth.password.…, auth.…, cors.…",
+        ),
+        ("[server\n", "config/development.toml"),
+        (
+            "server = 5\n",
+            "server (config/development.toml): there is no such key",
+        ),
+    ] {
+        let message = settings_with_file("development.toml", text, &[]).unwrap_err();
+        assert!(
+            message.contains(expected),
+            "{text}:\n{message}\ndoes not contain\n{expected}"
+        );
+    }
+}
+
+#[test]
+fn an_unknown_variable_of_ours_stops_the_start() {
+    for name in [
+        "NOMAD_SERVICES__SERVER__PROT",
+        "NOMAD_SERVICES__SERVER",
+        "NOMAD_SERVICES__",
+        "NOMAD_SERVICES__A[B",
+        "NOMAD_SERVICES__SERVER__PORT__X",
+    ] {
+        let message = settings(&[(name, "1")]).unwrap_err().to_string();
+        assert!(
+            message.contains(name) && message.contains("no such key"),
+            "{name}: {message}"
+        );
+    }
+}
+
+#[test]
+fn a_secret_never_stands_in_a_message_or_a_dump() {
+    for (name, secret) in [
+        ("JWT_SECRET", "too-short"),
+        ("JWT_PREVIOUS_SECRET", "too-short"),
+        ("DATABASE_URL", "mysql://app:hunter2@db/app"),
+        (
+            "DATABASE_URL",
+            "postgres://app:hunter2@db/app?sslmode=maybe",
+        ),
+        ("DB_PASSWORD", "hunter2"),
+    ] {
+        let message = settings(&[(name, secret)]).unwrap_err().to_string();
+        assert!(
+            message.contains(name) && message.contains("**********"),
+            "{message}"
+        );
+        assert!(
+            !message.contains("too-short") && !message.contains("hunter2"),
+            "{message}"
+        );
+    }
+    let settings = production(&[
+        ("DATABASE_URL", "postgres://app:hunter2@db/app"),
+        ("NOMAD_TOKEN", "hunter2"),
+    ])
+    .unwrap();
+    for dump in [
+        format!("{settings:?}"),
+        serde_json::to_string(&settings).unwrap(),
+    ] {
+        assert!(
+            !dump.contains("hunter2") && !dump.contains(SECRET),
+            "{dump}"
+        );
+    }
+}
+
+#[test]
+fn the_database_is_named_by_a_url_or_by_its_parts() {
+    let url = |pairs: &[(&str, &str)]| {
+        let server = settings(pairs).unwrap().database.server().unwrap().unwrap();
+        (server.url.expose_secret().to_owned(), server.ssl_mode)
+    };
+    assert_eq!(
+        url(&[
+            ("DB_HOST", "db"),
+            ("DB_USER", "a b"),
+            ("DB_PASSWORD", "p@ss/"),
+            ("DB_NAME", "app")
+        ]),
+        (
+            "postgres://a%20b:p%40ss%2F@db:5432/app".to_owned(),
+            SslMode::Prefer
+        )
+    );
+    assert_eq!(
+        url(&[("DB_HOST", "/run/postgresql"), ("DB_SSL_MODE", "disable")]).0,
+        "postgres://nomad_services@%2Frun%2Fpostgresql:5432/nomad_services"
+    );
+    assert_eq!(
+        url(&[("DB_HOST", "::1")]).0,
+        "postgres://nomad_services@[::1]:5432/nomad_services"
+    );
+    assert_eq!(
+        url(&[
+            (
+                "DATABASE_URL",
+                "postgresql://app@db/app?sslmode=verify-full&application_name=x"
+            ),
+            ("DB_HOST", "other"),
+            ("DB_SSL_MODE", "disable"),
+        ]),
+        (
+            "postgresql://app@db/app?application_name=x".to_owned(),
+            SslMode::VerifyFull
+        )
+    );
+}

@@ -1,0 +1,223 @@
+//! Access tokens: JWTs (RFC 7519) signed with HS256, in the profile of RFC 9068. They say who calls; what the caller may do
+//! is read from the database at each request.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use domain::{Error, TenantId, UserId};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+const TYPE: &str = "at+jwt";
+
+/// Tolerated difference between the clocks of two replicas, in seconds.
+const LEEWAY: u64 = 5;
+
+/// What an access token says.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct AccessClaims {
+    iss: String,
+    aud: String,
+    /// The user.
+    pub sub: UserId,
+    /// The token's own id.
+    pub jti: Uuid,
+    exp: i64,
+    iat: i64,
+    /// The user's tenant; platform administrators have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tid: Option<TenantId>,
+}
+
+/// Issues and verifies access tokens. A previous secret verifies too, so that the secret can be changed.
+pub struct AccessTokens {
+    issuer: String,
+    audience: String,
+    duration: Duration,
+    signing: (String, EncodingKey),
+    verifying: Vec<(String, DecodingKey)>,
+}
+
+impl std::fmt::Debug for AccessTokens {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("AccessTokens")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AccessTokens {
+    /// Tokens from `issuer` for `audience`, good for `duration`.
+    pub fn new(
+        secret: &SecretString,
+        previous: Option<&SecretString>,
+        issuer: String,
+        audience: String,
+        duration: Duration,
+    ) -> Self {
+        let bytes = secret.expose_secret().as_bytes();
+        let verifying = std::iter::once(secret)
+            .chain(previous)
+            .map(|secret| secret.expose_secret().as_bytes())
+            .map(|bytes| (key_id(bytes), DecodingKey::from_secret(bytes)))
+            .collect();
+        Self {
+            issuer,
+            audience,
+            duration,
+            signing: (key_id(bytes), EncodingKey::from_secret(bytes)),
+            verifying,
+        }
+    }
+
+    /// A token for `user`, and when it expires.
+    ///
+    /// # Errors
+    /// Only for a defect of the library.
+    pub fn issue(
+        &self,
+        user: UserId,
+        tenant: Option<TenantId>,
+    ) -> Result<(String, DateTime<Utc>), Error> {
+        let now = Utc::now();
+        let expires_at = now + self.duration;
+        let claims = AccessClaims {
+            iss: self.issuer.clone(),
+            aud: self.audience.clone(),
+            sub: user,
+            jti: Uuid::new_v4(),
+            exp: expires_at.timestamp(),
+            iat: now.timestamp(),
+            tid: tenant,
+        };
+        let (key_id, key) = &self.signing;
+        let header = Header {
+            typ: Some(TYPE.to_owned()),
+            kid: Some(key_id.clone()),
+            ..Header::new(Algorithm::HS256)
+        };
+        let token = jsonwebtoken::encode(&header, &claims, key).map_err(Error::internal)?;
+        Ok((token, expires_at))
+    }
+
+    /// What `token` says, where it is ours and good.
+    ///
+    /// # Errors
+    /// `unauthenticated`, whatever is wrong with it.
+    pub fn verify(&self, token: &str) -> Result<AccessClaims, Error> {
+        let refused = |error| Error::unauthenticated().with_source(error);
+        let header = jsonwebtoken::decode_header(token).map_err(refused)?;
+        let key = self
+            .verifying
+            .iter()
+            .find(|(id, _)| header.kid.as_ref() == Some(id));
+        let (Some((_, key)), Some(TYPE)) = (key, header.typ.as_deref()) else {
+            return Err(Error::unauthenticated());
+        };
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.leeway = LEEWAY;
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&self.audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        let token =
+            jsonwebtoken::decode::<AccessClaims>(token, key, &validation).map_err(refused)?;
+        Ok(token.claims)
+    }
+}
+
+/// Names a secret without telling anything of it.
+fn key_id(secret: &[u8]) -> String {
+    Sha256::digest(secret)[..6]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(secret: &str, previous: Option<&str>, audience: &str) -> AccessTokens {
+        AccessTokens::new(
+            &secret.into(),
+            previous.map(SecretString::from).as_ref(),
+            "nomad-services".to_owned(),
+            audience.to_owned(),
+            Duration::from_secs(900),
+        )
+    }
+
+    fn token_of(tokens: &AccessTokens) -> String {
+        tokens
+            .issue(
+                UserId(Uuid::from_u128(1)),
+                Some(TenantId(Uuid::from_u128(2))),
+            )
+            .unwrap()
+            .0
+    }
+
+    #[test]
+    fn a_token_says_who_it_was_issued_to() {
+        let tokens = tokens("first", None, "api");
+        let claims = tokens.verify(&token_of(&tokens)).unwrap();
+        assert_eq!(claims.sub, UserId(Uuid::from_u128(1)));
+        assert_eq!(claims.tid, Some(TenantId(Uuid::from_u128(2))));
+    }
+
+    #[test]
+    fn a_token_of_the_previous_secret_is_good_until_that_is_gone() {
+        let old = token_of(&tokens("first", None, "api"));
+        assert!(tokens("second", Some("first"), "api").verify(&old).is_ok());
+        assert!(tokens("second", None, "api").verify(&old).is_err());
+    }
+
+    #[test]
+    fn a_token_for_another_audience_is_refused() {
+        let foreign = token_of(&tokens("first", None, "other"));
+        assert!(tokens("first", None, "api").verify(&foreign).is_err());
+    }
+
+    #[test]
+    fn a_token_of_another_type_algorithm_or_without_expiry_is_refused() {
+        let ours = tokens("first", None, "api");
+        let key = EncodingKey::from_secret(b"first");
+        let good = ours.verify(&token_of(&ours)).unwrap();
+        let header = Header {
+            typ: Some(TYPE.to_owned()),
+            kid: Some(key_id(b"first")),
+            ..Header::new(Algorithm::HS256)
+        };
+        let encode = |header: &Header, claims: &serde_json::Value| {
+            jsonwebtoken::encode(header, claims, &key).unwrap()
+        };
+        let claims = serde_json::to_value(&good).unwrap();
+        assert!(ours.verify(&encode(&header, &claims)).is_ok());
+
+        let plain = Header {
+            typ: Some("JWT".to_owned()),
+            ..header.clone()
+        };
+        assert!(ours.verify(&encode(&plain, &claims)).is_err());
+        let other = Header {
+            alg: Algorithm::HS512,
+            ..header.clone()
+        };
+        assert!(ours.verify(&encode(&other, &claims)).is_err());
+        for missing in ["exp", "iss", "aud", "sub", "jti"] {
+            let mut claims = claims.clone();
+            claims.as_object_mut().unwrap().remove(missing);
+            assert!(
+                ours.verify(&encode(&header, &claims)).is_err(),
+                "without {missing}"
+            );
+        }
+        let mut expired = claims;
+        expired["exp"] = (Utc::now().timestamp() - 60).into();
+        assert!(ours.verify(&encode(&header, &expired)).is_err());
+    }
+}

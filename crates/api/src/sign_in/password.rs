@@ -1,0 +1,228 @@
+//! Passwords: hashed with Argon2id, never more at once than the machine has cores for, with a bounded queue before it. The
+//! older service's bcrypt hashes still verify, and are to be replaced.
+
+use std::{sync::Arc, time::Duration};
+
+use argon2::{
+    Algorithm, Argon2, Params, Version,
+    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+};
+use domain::Error;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::settings::PasswordSettings;
+
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+const QUEUE_DEADLINE: Duration = Duration::from_secs(15);
+
+/// The longest password bcrypt takes into account, in bytes; it ignores what follows, and we refuse instead.
+const BCRYPT_LIMIT: usize = 72;
+
+/// Whether a password was right.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It was not, or there was nobody to compare with.
+    Wrong,
+    /// It was, and its hash is up to date.
+    Right,
+    /// It was, and its hash should be replaced by this one.
+    Outdated(String),
+}
+
+/// Hashes and verifies passwords off the request's thread.
+#[derive(Clone, Debug)]
+pub struct PasswordHasher {
+    argon2: Argon2<'static>,
+    slots: Arc<Semaphore>,
+    queue: Arc<Semaphore>,
+    /// Verified where there is no user, so that the answer takes as long.
+    nobody: Arc<str>,
+}
+
+impl PasswordHasher {
+    /// A hasher with the parameters and bounds of `settings`.
+    ///
+    /// # Errors
+    /// Fails for parameters that Argon2 refuses.
+    pub fn new(settings: &PasswordSettings) -> Result<Self, Error> {
+        let params = Params::new(
+            settings.memory_kib,
+            settings.iterations,
+            settings.lanes,
+            None,
+        )
+        .map_err(|error| Error::internal(error.to_string()))?;
+        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+        let nobody = hash(&argon2, &uuid::Uuid::new_v4().to_string())?;
+        let concurrency = settings.concurrency();
+        Ok(Self {
+            argon2,
+            slots: Arc::new(Semaphore::new(concurrency)),
+            queue: Arc::new(Semaphore::new(concurrency + settings.queue)),
+            nobody: nobody.into(),
+        })
+    }
+
+    /// The hash to store for `password`, in PHC form.
+    ///
+    /// # Errors
+    /// `busy` where too many wait already.
+    pub async fn hash(&self, password: &SecretString) -> Result<String, Error> {
+        let (argon2, password) = (self.argon2.clone(), password.clone());
+        self.run(move || hash(&argon2, password.expose_secret()))
+            .await
+    }
+
+    /// Whether `password` is the one `stored` was made from. Without `stored` it is wrong, and that takes as long to say.
+    ///
+    /// # Errors
+    /// `busy` where too many wait already.
+    pub async fn verify(
+        &self,
+        password: &SecretString,
+        stored: Option<String>,
+    ) -> Result<Verdict, Error> {
+        let (argon2, password) = (self.argon2.clone(), password.clone());
+        let nobody = self.nobody.clone();
+        self.run(move || {
+            let password = password.expose_secret();
+            let Some(stored) = stored else {
+                verify(&argon2, password, &nobody);
+                return Ok(Verdict::Wrong);
+            };
+            if !verify(&argon2, password, &stored) {
+                return Ok(Verdict::Wrong);
+            }
+            if is_current(&argon2, &stored) {
+                return Ok(Verdict::Right);
+            }
+            hash(&argon2, password).map(Verdict::Outdated)
+        })
+        .await
+    }
+
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let busy = || Error::unavailable("busy", "too many sign in at this moment", RETRY_AFTER);
+        let place = self.queue.clone().try_acquire_owned().map_err(|_| busy())?;
+        let slot = tokio::time::timeout(QUEUE_DEADLINE, self.slots.clone().acquire_owned());
+        let slot = slot.await.map_err(|_| busy())?.map_err(Error::internal)?;
+        // A request that is given up does not end the work, so the work itself holds its place.
+        let permits: (OwnedSemaphorePermit, OwnedSemaphorePermit) = (place, slot);
+        let work = tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(permits);
+            result
+        });
+        work.await.map_err(Error::internal)?
+    }
+}
+
+fn hash(argon2: &Argon2<'_>, password: &str) -> Result<String, Error> {
+    argon2
+        .hash_password(password.as_bytes())
+        .map(|hash| hash.to_string())
+        .map_err(|error| Error::internal(error.to_string()))
+}
+
+fn verify(argon2: &Argon2<'_>, password: &str, stored: &str) -> bool {
+    if stored.starts_with("$2") {
+        return password.len() <= BCRYPT_LIMIT && bcrypt::verify(password, stored).unwrap_or(false);
+    }
+    PasswordHash::new(stored)
+        .is_ok_and(|stored| argon2.verify_password(password.as_bytes(), &stored).is_ok())
+}
+
+fn is_current(argon2: &Argon2<'_>, stored: &str) -> bool {
+    let Ok(stored) = PasswordHash::new(stored) else {
+        return false;
+    };
+    let wanted = argon2.params();
+    stored.algorithm.as_str() == "argon2id"
+        && Params::try_from(&stored).is_ok_and(|params| {
+            (params.m_cost(), params.t_cost(), params.p_cost())
+                == (wanted.m_cost(), wanted.t_cost(), wanted.p_cost())
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hasher(iterations: u32, queue: usize) -> PasswordHasher {
+        let settings = PasswordSettings {
+            memory_kib: 8,
+            iterations,
+            lanes: 1,
+            concurrency: 1,
+            queue,
+        };
+        PasswordHasher::new(&settings).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_password_verifies_against_its_own_hash_alone() {
+        let hasher = hasher(1, 1);
+        let stored = hasher.hash(&"correct horse".into()).await.unwrap();
+        let right = hasher
+            .verify(&"correct horse".into(), Some(stored.clone()))
+            .await
+            .unwrap();
+        assert!(matches!(right, Verdict::Right));
+        let wrong = hasher
+            .verify(&"battery staple".into(), Some(stored))
+            .await
+            .unwrap();
+        assert!(matches!(wrong, Verdict::Wrong));
+        let nobody = hasher.verify(&"correct horse".into(), None).await.unwrap();
+        assert!(matches!(nobody, Verdict::Wrong));
+    }
+
+    #[tokio::test]
+    async fn a_bcrypt_hash_verifies_and_is_replaced() {
+        let stored = bcrypt::hash("correct horse", 4).unwrap();
+        let verdict = hasher(1, 1)
+            .verify(&"correct horse".into(), Some(stored))
+            .await
+            .unwrap();
+        let Verdict::Outdated(replacement) = verdict else {
+            panic!("{verdict:?}")
+        };
+        assert!(replacement.starts_with("$argon2id$"));
+    }
+
+    #[tokio::test]
+    async fn a_password_longer_than_bcrypt_reads_is_wrong_even_where_its_beginning_is_right() {
+        let known = "x".repeat(BCRYPT_LIMIT);
+        let stored = bcrypt::hash(&known, 4).unwrap();
+        let longer = format!("{known}y").into();
+        let verdict = hasher(1, 1).verify(&longer, Some(stored)).await.unwrap();
+        assert!(matches!(verdict, Verdict::Wrong));
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_other_parameters_is_replaced() {
+        let stored = hasher(2, 1).hash(&"correct horse".into()).await.unwrap();
+        let verdict = hasher(1, 1)
+            .verify(&"correct horse".into(), Some(stored))
+            .await
+            .unwrap();
+        assert!(matches!(verdict, Verdict::Outdated(_)));
+    }
+
+    #[tokio::test]
+    async fn more_than_the_queue_holds_are_told_to_come_back() {
+        let hasher = hasher(1, 0);
+        let slot = hasher.queue.clone().try_acquire_owned().unwrap();
+        let error = hasher.hash(&"correct horse".into()).await.unwrap_err();
+        assert_eq!(
+            (error.code(), error.retry_after()),
+            ("busy", Some(RETRY_AFTER))
+        );
+        drop(slot);
+        assert!(hasher.hash(&"correct horse".into()).await.is_ok());
+    }
+}
