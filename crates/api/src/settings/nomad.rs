@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use super::values::{NonZeroDuration, bounded, masked, optional, or_empty};
+use super::values::{NonZeroDuration, bounded, choices, masked, optional, or_empty};
 
 /// How Nomad is reached, and what jobs may use.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -38,6 +38,7 @@ pub struct NomadSettings {
     /// The folder of the job files that services may name.
     pub jobs_path: PathBuf,
     /// The task drivers a job may use.
+    #[serde(deserialize_with = "choices")]
     pub allowed_drivers: Vec<TaskDriver>,
     /// How long connecting may take.
     pub connect_timeout: NonZeroDuration,

@@ -328,7 +328,10 @@ fn key_and_allowed(error: &ConfigError) -> (String, String) {
             let allowed = message
                 .rsplit_once(", expected ")
                 .map_or(message.as_str(), |(_, allowed)| allowed);
-            (String::new(), allowed.replace('`', ""))
+            (
+                String::new(),
+                allowed.replace('`', "").replace("a sequence", "a list"),
+            )
         }
     }
 }

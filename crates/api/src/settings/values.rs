@@ -169,6 +169,31 @@ where
     }
 }
 
+/// One of a few words, with all of them named where it is another.
+pub fn choice<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    word(String::deserialize(deserializer)?)
+}
+
+/// A list of such words.
+pub fn choices<'de, T, D>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    let words = Vec::<String>::deserialize(deserializer)?;
+    words.into_iter().map(word).collect()
+}
+
+fn word<'de, T: Deserialize<'de>, E: de::Error>(word: String) -> Result<T, E> {
+    let word: de::value::StringDeserializer<de::value::Error> =
+        de::IntoDeserializer::into_deserializer(word);
+    T::deserialize(word).map_err(de::Error::custom)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -212,22 +237,4 @@ mod tests {
             );
         }
     }
-}
-
-/// One of a few words, with all of them named where it is another.
-pub fn choice<'de, T, D>(deserializer: D) -> Result<T, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    let word = String::deserialize(deserializer)?;
-    let word: serde::de::value::StringDeserializer<serde::de::value::Error> =
-        serde::de::IntoDeserializer::into_deserializer(word);
-    T::deserialize(word).map_err(|error| {
-        let message = error.to_string().replace('`', "");
-        let allowed = message
-            .split_once("expected ")
-            .map_or(message.as_str(), |(_, after)| after);
-        serde::de::Error::custom(allowed)
-    })
 }
