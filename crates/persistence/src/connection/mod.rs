@@ -19,7 +19,7 @@ use tokio_postgres::{Client, Error, Row, error::SqlState};
 
 pub use pool::{ConnectionSettings, Database, PoolSettings};
 pub use read::TenantRead;
-pub use tls::{SslMode, TlsError};
+pub use tls::{SetupError, SslMode};
 pub use transaction::{SystemPurpose, SystemTx, TenantTx, Transaction};
 
 /// More statements than the product has; a bound all the same.

@@ -11,24 +11,16 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     Connection, TenantRead,
-    tls::{self, SslMode, TlsError},
+    tls::{self, SetupError, SslMode},
     transaction::{SystemPurpose, SystemTx, TenantTx},
 };
 use crate::TenantScope;
 
-/// Where the database is and who signs in.
+/// Where the database is, who signs in, and how the connection is protected.
 #[derive(Clone, Debug)]
 pub struct ConnectionSettings {
-    /// A host name or address, or the folder of a Unix socket.
-    pub host: String,
-    /// TCP port, also part of a socket's name.
-    pub port: u16,
-    /// The login; it is a member of the runtime roles.
-    pub user: String,
-    /// Its password, where it needs one.
-    pub password: Option<SecretString>,
-    /// The database.
-    pub name: String,
+    /// `postgres://user:password@host:port/name`, of a login that is a member of the runtime roles.
+    pub url: SecretString,
     /// How the connection is protected.
     pub ssl_mode: SslMode,
     /// Trusted authorities (PEM); the system's where absent.
@@ -88,14 +80,14 @@ impl Database {
     /// A pool for the database; it connects when a connection is first needed. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// Fails where the TLS settings are not usable.
-    pub fn new(connection: &ConnectionSettings, bounds: PoolSettings) -> Result<Self, TlsError> {
-        let mut config = tokio_postgres::Config::new();
+    /// Fails where the address or the TLS settings are not usable.
+    pub fn new(connection: &ConnectionSettings, bounds: PoolSettings) -> Result<Self, SetupError> {
+        let mut config: tokio_postgres::Config = connection
+            .url
+            .expose_secret()
+            .parse()
+            .map_err(|error: tokio_postgres::Error| SetupError::Setup(error.to_string()))?;
         config
-            .host(&connection.host)
-            .port(connection.port)
-            .user(&connection.user)
-            .dbname(&connection.name)
             .ssl_mode(connection.ssl_mode.requirement())
             .application_name("nomad-services")
             .connect_timeout(bounds.acquire_timeout)
@@ -104,9 +96,6 @@ impl Database {
                  -c idle_in_transaction_session_timeout=60000",
                 bounds.statement_timeout.as_millis()
             ));
-        if let Some(password) = &connection.password {
-            config.password(password.expose_secret());
-        }
         let connector = Connector {
             config,
             tls: tls::connector(
@@ -131,7 +120,7 @@ impl Database {
                 Ok(())
             }))
             .build()
-            .map_err(|error| TlsError::Setup(error.to_string()))?;
+            .map_err(|error| SetupError::Setup(error.to_string()))?;
         let reaper = Arc::new(Reaper(tokio::spawn(close_idle(pool.clone(), bounds))));
         Ok(Self {
             pool,

@@ -69,9 +69,9 @@ impl FromStr for SslMode {
     }
 }
 
-/// Why a TLS configuration could not be made.
+/// Why a connection can't even be tried.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsError {
+pub enum SetupError {
     /// The file with the trusted authorities can't be read.
     #[error("the certificate authorities in {path} can't be read: {reason}")]
     Authorities {
@@ -80,8 +80,8 @@ pub enum TlsError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The TLS library refuses the configuration.
-    #[error("TLS can't be set up: {0}")]
+    /// The address is none, or the TLS library refuses the configuration.
+    #[error("the connection can't be set up: {0}")]
     Setup(String),
 }
 
@@ -92,9 +92,9 @@ pub enum TlsError {
 pub(super) fn connector(
     mode: SslMode,
     root_certificate: Option<&Path>,
-) -> Result<MakeRustlsConnect, TlsError> {
+) -> Result<MakeRustlsConnect, SetupError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let setup = |error: rustls::Error| TlsError::Setup(error.to_string());
+    let setup = |error: rustls::Error| SetupError::Setup(error.to_string());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(setup)?;
@@ -110,7 +110,7 @@ pub(super) fn connector(
                     provider.clone(),
                 )
                 .build()
-                .map_err(|error| TlsError::Setup(error.to_string()))?,
+                .map_err(|error| SetupError::Setup(error.to_string()))?,
             ),
             _ => None,
         };
@@ -122,13 +122,13 @@ pub(super) fn connector(
     Ok(MakeRustlsConnect::new(config))
 }
 
-fn authorities(file: Option<&Path>) -> Result<RootCertStore, TlsError> {
+fn authorities(file: Option<&Path>) -> Result<RootCertStore, SetupError> {
     let mut store = RootCertStore::empty();
     let Some(path) = file else {
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return Ok(store);
     };
-    let unreadable = |reason: String| TlsError::Authorities {
+    let unreadable = |reason: String| SetupError::Authorities {
         path: path.display().to_string(),
         reason,
     };

@@ -1,0 +1,99 @@
+//! What a handler's signature proves: who calls, and for which tenant.
+
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+};
+
+use actix_web::{
+    FromRequest, HttpRequest,
+    dev::Payload,
+    http::header::{AUTHORIZATION, USER_AGENT},
+    web::Data,
+};
+use domain::{Error, TenantId, UserId};
+use persistence::TenantScope;
+use uuid::Uuid;
+
+use crate::{problem::Problem, state::State};
+
+/// Somebody with a good access token. Whether the user is still active, the database says.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who it is.
+    pub user: UserId,
+    /// The user's tenant; a platform administrator has none.
+    pub tenant: Option<TenantId>,
+    address: Option<std::net::IpAddr>,
+    user_agent: Option<String>,
+}
+
+/// A member of a tenant, and so the tenant.
+#[derive(Clone, Debug)]
+pub struct Member(pub TenantScope);
+
+impl Caller {
+    fn of(request: &HttpRequest) -> Result<Self, Error> {
+        let state = request
+            .app_data::<Data<Arc<State>>>()
+            .ok_or_else(Error::unauthenticated)?;
+        let header = request
+            .headers()
+            .get(AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let token = header
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| token.trim())
+            .ok_or_else(Error::unauthenticated)?;
+        let claims = state.access_tokens.verify(token)?;
+        let user_agent = request
+            .headers()
+            .get(USER_AGENT)
+            .and_then(|value| value.to_str().ok());
+        Ok(Self {
+            user: claims.sub,
+            tenant: claims.tid,
+            address: request.peer_addr().map(|address| address.ip()),
+            user_agent: user_agent.map(str::to_owned),
+        })
+    }
+
+    /// The context for the database.
+    ///
+    /// # Errors
+    /// `forbidden` for a platform administrator, who has no tenant.
+    pub fn scope(&self) -> Result<TenantScope, Error> {
+        let tenant = self.tenant.ok_or_else(|| {
+            Error::forbidden("a platform administrator has no services of its own")
+        })?;
+        Ok(TenantScope {
+            tenant,
+            user: self.user,
+            request_id: Uuid::now_v7().to_string(),
+            ip_address: self.address,
+            user_agent: self.user_agent.clone(),
+        })
+    }
+}
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Self::of(request).map_err(Problem::from))
+    }
+}
+
+impl FromRequest for Member {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let member = Caller::of(request)
+            .and_then(|caller| caller.scope())
+            .map(Self);
+        ready(member.map_err(Problem::from))
+    }
+}

@@ -1,0 +1,78 @@
+//! Cursors: opaque to a client, a row's place in its list to us.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::DateTime;
+use domain::{Error, FieldError};
+use persistence::page::{PageRequest, Position};
+use uuid::Uuid;
+
+const DEFAULT_LIMIT: u64 = 50;
+const MAX_LIMIT: u64 = 200;
+
+/// The text a client sends back to get the page after `position`.
+pub fn cursor(position: Position) -> String {
+    let microseconds = position.created_at.and_utc().timestamp_micros();
+    URL_SAFE_NO_PAD.encode(format!("{microseconds}.{}", position.id.simple()))
+}
+
+/// The page a client asks for.
+///
+/// # Errors
+/// Names the parameter and what is allowed.
+pub fn request(limit: Option<u64>, after: Option<&str>) -> Result<PageRequest, Error> {
+    let refused = |name: &str, detail: String| {
+        let pointer = format!("/{name}");
+        Error::invalid(vec![FieldError {
+            pointer,
+            code: "invalid_parameter",
+            detail,
+        }])
+    };
+    let limit = limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(refused(
+            "limit",
+            format!("must be a whole number from 1 to {MAX_LIMIT}"),
+        ));
+    }
+    let after = after
+        .map(|cursor| position(cursor).ok_or("must be the next_cursor of an answer".to_owned()))
+        .transpose()
+        .map_err(|detail| refused("cursor", detail))?;
+    Ok(PageRequest {
+        limit,
+        after,
+        offset: 0,
+    })
+}
+
+fn position(cursor: &str) -> Option<Position> {
+    let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
+    let (microseconds, id) = std::str::from_utf8(&bytes).ok()?.split_once('.')?;
+    let created_at = DateTime::from_timestamp_micros(microseconds.parse().ok()?)?;
+    Some(Position::new(created_at, Uuid::try_parse(id).ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_leads_back_to_its_row() {
+        let created_at = DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap();
+        let row = Position::new(created_at, Uuid::from_u128(7));
+        assert_eq!(request(None, Some(&cursor(row))).unwrap().after, Some(row));
+    }
+
+    #[test]
+    fn a_cursor_or_limit_we_never_gave_is_refused_by_name() {
+        for (limit, cursor, pointer) in [
+            (None, Some("x"), "/cursor"),
+            (Some(0), None, "/limit"),
+            (Some(201), None, "/limit"),
+        ] {
+            let error = request(limit, cursor).unwrap_err();
+            assert_eq!(error.fields()[0].pointer, pointer);
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! What every request handler works with.
+
+use domain::Plan;
+use persistence::Database;
+
+use crate::sign_in::{AccessTokens, PasswordHasher};
+
+/// The parts of a running server, shared by its requests.
+#[derive(Debug)]
+pub struct State {
+    /// The database.
+    pub database: Database,
+    /// Issues and verifies access tokens.
+    pub access_tokens: AccessTokens,
+    /// How long a session lasts without being used.
+    pub refresh_duration: std::time::Duration,
+    /// Hashes passwords.
+    pub passwords: PasswordHasher,
+    /// How many services a tenant may have, where the operator decides it instead of the plan.
+    pub max_services: Option<u32>,
+}
+
+impl State {
+    /// What a tenant of `plan` may have.
+    pub fn limits(&self, plan: Plan) -> domain::Limits {
+        domain::Limits::of_tenant(plan, plan.max_services(self.max_services))
+    }
+}

@@ -1,0 +1,4 @@
+//! What can be done: authorise, open the transaction, apply the rules, write, commit. No HTTP type stands in here.
+
+pub mod services;
+pub mod sessions;

@@ -1,0 +1,106 @@
+//! Defining services.
+
+use domain::{
+    Error, Service, ServiceId,
+    policy::{Action, Resource, authorise},
+    service::{Candidate, NewService, ServicePatch, admit},
+};
+use persistence::{
+    TenantScope,
+    page::{Page, PageRequest},
+    services::ServiceFilter,
+};
+
+use crate::state::State;
+
+/// The caller's services.
+///
+/// # Errors
+/// `unauthenticated` where the caller is not active any more.
+pub async fn list(
+    state: &State,
+    scope: TenantScope,
+    filter: &ServiceFilter,
+    request: PageRequest,
+) -> Result<Page<Service>, Error> {
+    let tenant = scope.tenant;
+    let (actor, page) = state
+        .database
+        .read(scope)
+        .list_services(filter, request)
+        .await?;
+    authorise(&actor, Action::Read, Resource::Service(tenant))?;
+    Ok(page)
+}
+
+/// One service.
+///
+/// # Errors
+/// `not_found`, also for another tenant's.
+pub async fn read(state: &State, scope: TenantScope, id: ServiceId) -> Result<Service, Error> {
+    let (actor, service) = state.database.read(scope).service(id).await?;
+    authorise(&actor, Action::Read, Resource::Service(service.tenant_id))?;
+    Ok(service)
+}
+
+/// Defines a service.
+///
+/// # Errors
+/// `type_taken`, `name_taken`, `limit_exceeded`.
+pub async fn create(state: &State, scope: TenantScope, new: NewService) -> Result<Service, Error> {
+    let tenant = scope.tenant;
+    let mut transaction = state.database.tenant(scope).await?;
+    let (actor, admission) = transaction.lock_admission().await?;
+    authorise(&actor, Action::Create, Resource::Service(tenant))?;
+    let candidate = Candidate {
+        id: None,
+        name: &new.name,
+        service_type: new.service_type,
+        reservation: new.config.reservation(),
+    };
+    admit(&candidate, &admission.services, admission.limits)?;
+    transaction.insert_service(&actor, new).await
+}
+
+/// Changes a service; `change` reads the change against the service as it is, and refuses a stale one.
+///
+/// # Errors
+/// `not_found`, `name_taken`, `limit_exceeded`, and whatever `change` answers.
+pub async fn update(
+    state: &State,
+    scope: TenantScope,
+    id: ServiceId,
+    change: impl FnOnce(&Service) -> Result<ServicePatch, Error>,
+) -> Result<Service, Error> {
+    let mut transaction = state.database.tenant(scope).await?;
+    let (actor, admission, service) = transaction.lock_admission_of(id).await?;
+    authorise(&actor, Action::Update, Resource::Service(service.tenant_id))?;
+    let patch = change(&service)?;
+    let config = patch.config.as_ref().unwrap_or(&service.config);
+    let candidate = Candidate {
+        id: Some(id),
+        name: patch.name.as_deref().unwrap_or(&service.name),
+        service_type: service.service_type,
+        reservation: config.reservation(),
+    };
+    admit(&candidate, &admission.services, admission.limits)?;
+    transaction.update_service(id, patch).await
+}
+
+/// Removes a service that is not running.
+///
+/// # Errors
+/// `not_found`, `service_running`, and whatever `check` answers.
+pub async fn delete(
+    state: &State,
+    scope: TenantScope,
+    id: ServiceId,
+    check: impl FnOnce(&Service) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut transaction = state.database.tenant(scope).await?;
+    let (actor, service) = transaction.lock_service(id).await?;
+    authorise(&actor, Action::Delete, Resource::Service(service.tenant_id))?;
+    check(&service)?;
+    service.ensure_deletable()?;
+    transaction.delete_service(id).await
+}

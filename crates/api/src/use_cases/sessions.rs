@@ -1,0 +1,177 @@
+//! Registering, signing in, staying signed in, signing out.
+
+use chrono::{DateTime, Utc};
+use domain::{Error, ErrorKind, Plan, Role, UserId, tenant, user::Registration};
+use persistence::{
+    SystemPurpose, SystemTx, User,
+    sign_in::{self, Credentials, Session},
+    users::NewUser,
+};
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::{
+    sign_in::{RefreshToken, Verdict},
+    state::State,
+};
+
+/// How often another slug is tried where one is taken.
+const SLUGS: usize = 5;
+
+/// Somebody who has just signed in.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// Who it is.
+    pub user: User,
+    /// A JWT, for the next minutes.
+    pub access_token: String,
+    /// When the access token expires.
+    pub expires_at: DateTime<Utc>,
+    /// For a new access token, once.
+    pub refresh_token: RefreshToken,
+}
+
+/// Makes a tenant with its first user, who administers it.
+///
+/// # Errors
+/// `email_taken`, `username_taken`.
+pub async fn register(state: &State, registration: Registration) -> Result<User, Error> {
+    let password_hash = state
+        .passwords
+        .hash(&registration.password.expose().into())
+        .await?;
+    let tenant_name = registration.derived_tenant_name();
+    let new = NewUser {
+        email: registration.email,
+        username: registration.username,
+        password_hash,
+        first_name: registration.first_name,
+        last_name: registration.last_name,
+        role: Role::TenantAdmin,
+    };
+    let limits = (Plan::Free, state.limits(Plan::Free));
+    let mut slug = tenant::slug(&tenant_name);
+    for _ in 0..SLUGS {
+        let transaction = state.database.system(SystemPurpose::Registration).await?;
+        match transaction
+            .register(&tenant_name, &slug, limits, new.clone())
+            .await
+        {
+            Err(error) if error.code() == "slug_taken" => {
+                let suffix: String = Uuid::new_v4()
+                    .simple()
+                    .to_string()
+                    .chars()
+                    .take(6)
+                    .collect();
+                slug = tenant::slug_with_suffix(&tenant_name, &suffix);
+            }
+            result => return result,
+        }
+    }
+    Err(Error::conflict(
+        "slug_taken",
+        "no free slug was found for this tenant name",
+    ))
+}
+
+/// Signs somebody in. Unknown user, wrong password and inactive user are answered alike, after the same work.
+///
+/// # Errors
+/// `invalid_credentials`.
+pub async fn login(state: &State, login: &str, password: SecretString) -> Result<SignedIn, Error> {
+    let refused = || {
+        Error::new(
+            ErrorKind::Unauthenticated,
+            "invalid_credentials",
+            "username or password is wrong",
+        )
+    };
+    let lookup = state.database.system(SystemPurpose::SignIn).await?;
+    let found = lookup.find_credentials(&login.to_lowercase()).await?;
+    lookup.commit().await?;
+    let stored = found
+        .as_ref()
+        .map(|credentials| credentials.password_hash.clone());
+    let verdict = state.passwords.verify(&password, stored).await?;
+    let Some(credentials) = found.filter(|credentials| credentials.is_active) else {
+        return Err(refused());
+    };
+    let replacement = match verdict {
+        Verdict::Wrong => return Err(refused()),
+        Verdict::Right => None,
+        Verdict::Outdated(hash) => Some(hash),
+    };
+    let transaction = state.database.system(SystemPurpose::SignIn).await?;
+    if let Some(hash) = replacement {
+        let user = credentials.user.id;
+        let replace = sign_in::replace_password_hash(user, &credentials.password_hash, hash);
+        transaction.rows([replace]).await?;
+    }
+    let session = Session {
+        family_id: Uuid::new_v4(),
+        user_id: credentials.user.id.0,
+    };
+    signed_in(state, transaction, session, credentials).await
+}
+
+/// Exchanges a refresh token for a new pair. One that was used before ends its session.
+///
+/// # Errors
+/// `invalid_refresh_token`.
+pub async fn refresh(state: &State, token: RefreshToken) -> Result<SignedIn, Error> {
+    let refused = || {
+        Error::new(
+            ErrorKind::Unauthenticated,
+            "invalid_refresh_token",
+            "sign in again",
+        )
+    };
+    let transaction = state.database.system(SystemPurpose::SignIn).await?;
+    let Some(session) = transaction.redeem_refresh_token(token.hash()).await? else {
+        transaction.commit().await?;
+        return Err(refused());
+    };
+    let found = transaction
+        .find_credentials_of(UserId(session.user_id))
+        .await?;
+    let Some(credentials) = found.filter(|credentials| credentials.is_active) else {
+        transaction
+            .finish([sign_in::end_session(token.hash())])
+            .await?;
+        return Err(refused());
+    };
+    signed_in(state, transaction, session, credentials).await
+}
+
+/// Ends the session a refresh token belongs to. An unknown one has none.
+///
+/// # Errors
+/// Fails where the database does not answer.
+pub async fn logout(state: &State, token: &RefreshToken) -> Result<(), Error> {
+    let transaction = state.database.system(SystemPurpose::SignIn).await?;
+    transaction
+        .finish([sign_in::end_session(token.hash())])
+        .await
+        .map(drop)
+}
+
+async fn signed_in(
+    state: &State,
+    transaction: SystemTx,
+    session: Session,
+    credentials: Credentials,
+) -> Result<SignedIn, Error> {
+    let user = credentials.user;
+    let refresh_token = RefreshToken::generate();
+    let until = (Utc::now() + state.refresh_duration).naive_utc();
+    let insert = sign_in::insert_refresh_token(session, refresh_token.hash(), until);
+    transaction.finish([insert]).await?;
+    let (access_token, expires_at) = state.access_tokens.issue(user.id, user.tenant)?;
+    Ok(SignedIn {
+        user,
+        access_token,
+        expires_at,
+        refresh_token,
+    })
+}
