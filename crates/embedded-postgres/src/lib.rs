@@ -1,1 +1,9 @@
-//!
+//! A private PostgreSQL, run from the native binaries of the machine: for development, where nobody has a server at hand,
+//! and for tests, which never talk to anything less. PostgreSQL refuses to run as root, so root runs it as another account.
+
+mod binaries;
+mod cluster;
+pub mod test_database;
+
+pub use binaries::Binaries;
+pub use cluster::{Cluster, ClusterError, Durability};

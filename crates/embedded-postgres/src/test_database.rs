@@ -1,0 +1,109 @@
+//! Databases for tests: one is migrated once, each test gets a copy of its own, and drops it.
+
+use std::{env, future::Future};
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::{Client, NoTls};
+
+/// Names the server that `with-postgres` started; its login may make databases and is no superuser.
+pub const VARIABLE: &str = "TEST_DATABASE_URL";
+
+const TEMPLATE: &str = "nomad_services_template";
+
+/// The same in every test process: whoever holds it makes the template.
+const LOCK: i64 = 0x7465_7374;
+
+/// A database of one test's own.
+#[derive(Debug)]
+pub struct TestDatabase {
+    server: SecretString,
+    name: String,
+}
+
+impl TestDatabase {
+    /// A copy of the template, which the first caller of a run makes with `migrate`.
+    ///
+    /// # Panics
+    /// Without the server that `make test` starts, or where it refuses.
+    #[expect(clippy::expect_used, reason = "a test without a database can only end")]
+    pub async fn new<M, F>(migrate: M) -> Self
+    where
+        M: FnOnce(SecretString) -> F,
+        F: Future<Output = ()>,
+    {
+        let server = env::var(VARIABLE).expect(
+            "TEST_DATABASE_URL is not set: run `make test`, or `cargo run -p nomad-services-embedded-postgres -- cargo test`",
+        );
+        let server = SecretString::from(server);
+        let client = connect(&server).await;
+        client
+            .query_one("SELECT pg_advisory_lock($1)", &[&LOCK])
+            .await
+            .expect("a lock");
+        let exists = "SELECT FROM pg_database WHERE datname = $1 AND datistemplate";
+        if client
+            .query_opt(exists, &[&TEMPLATE])
+            .await
+            .expect("an answer")
+            .is_none()
+        {
+            let create = format!("CREATE DATABASE {TEMPLATE}");
+            client
+                .batch_execute(&create)
+                .await
+                .expect("a template database");
+            migrate(database_at(&server, TEMPLATE)).await;
+            let finish = format!("ALTER DATABASE {TEMPLATE} IS_TEMPLATE true");
+            client
+                .batch_execute(&finish)
+                .await
+                .expect("a finished template");
+        }
+        let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+        let copy = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
+        client
+            .batch_execute(&copy)
+            .await
+            .expect("a copy of the template");
+        Self { server, name }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> SecretString {
+        database_at(&self.server, &self.name)
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let (server, name) = (self.server.clone(), self.name.clone());
+        // A test's own runtime may be ending already.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async {
+                let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                if let Err(error) = connect(&server).await.batch_execute(&drop).await {
+                    eprintln!("{name} was not dropped: {error}");
+                }
+            });
+        });
+        let _ = dropping.join();
+    }
+}
+
+fn database_at(server: &SecretString, name: &str) -> SecretString {
+    let url = server.expose_secret();
+    let base = url.rsplit_once('/').map_or(url, |(base, _)| base);
+    format!("{base}/{name}").into()
+}
+
+#[expect(clippy::expect_used, reason = "a test without a database can only end")]
+async fn connect(server: &SecretString) -> Client {
+    let connected = tokio_postgres::connect(server.expose_secret(), NoTls).await;
+    let (client, connection) = connected.expect("the test server answers");
+    tokio::spawn(connection);
+    client
+}
