@@ -163,10 +163,9 @@ impl Database {
     /// `database_unavailable` where it does not.
     pub async fn ping(&self) -> Result<(), Error> {
         let connection = self.connection().await?;
-        connection.client.batch_execute("").await
-            .map_err(|error| {
-                crate::error::unavailable("the database does not answer").with_source(error)
-            })
+        connection.client.batch_execute("").await.map_err(|error| {
+            crate::error::unavailable("the database does not answer").with_source(error)
+        })
     }
 
     pub(super) async fn connection(&self) -> Result<Pooled, Error> {
