@@ -1,0 +1,89 @@
+//! A database with a tenant in it, reached through a proxy.
+
+use domain::{Plan, Role, ServiceType, service::NewService};
+use embedded_postgres::test_database::TestDatabase;
+use persistence::{
+    ConnectionSettings, Database, PoolSettings, SslMode, SystemPurpose, TenantScope, User,
+    users::NewUser,
+};
+
+use crate::proxy::Proxy;
+
+pub struct Fixture {
+    pub database: Database,
+    pub proxy: Proxy,
+    pub owned: TestDatabase,
+}
+
+impl Fixture {
+    /// With at most `connections`.
+    pub async fn new(connections: usize) -> Self {
+        let owned =
+            TestDatabase::new(|url| async move { migration::up(&url).await.unwrap() }).await;
+        let url = secrecy_text(&owned);
+        let (server, _) = url.split_once('@').unwrap().1.split_once('/').unwrap();
+        let proxy = Proxy::before(server.to_owned()).await;
+        let settings = ConnectionSettings {
+            url: url
+                .replace(server, &format!("127.0.0.1:{}", proxy.port))
+                .into(),
+            ssl_mode: SslMode::Disable,
+            ssl_root_certificate: None,
+        };
+        let bounds = PoolSettings {
+            max_open: connections,
+            ..PoolSettings::default()
+        };
+        Self {
+            database: Database::new(&settings, bounds).unwrap(),
+            proxy,
+            owned,
+        }
+    }
+
+    pub async fn user(&self, name: &str) -> User {
+        let user = NewUser {
+            email: format!("{name}@example.com"),
+            username: name.to_owned(),
+            password_hash: "none".to_owned(),
+            first_name: None,
+            last_name: None,
+            role: Role::TenantAdmin,
+        };
+        let transaction = self
+            .database
+            .system(SystemPurpose::Registration)
+            .await
+            .unwrap();
+        let limits = (Plan::Free, Plan::Free.limits());
+        transaction
+            .register(name, name, limits, user)
+            .await
+            .unwrap()
+    }
+}
+
+pub fn secrecy_text(database: &TestDatabase) -> String {
+    use secrecy::ExposeSecret;
+    database.url().expose_secret().to_owned()
+}
+
+pub fn scope(user: &User) -> TenantScope {
+    TenantScope {
+        tenant: user.tenant.unwrap(),
+        user: user.id,
+        request_id: "test".to_owned(),
+        ip_address: None,
+        user_agent: None,
+    }
+}
+
+pub fn service(service_type: ServiceType) -> NewService {
+    let config = serde_json::from_value(serde_json::json!({"image": "nginx:1"})).unwrap();
+    NewService {
+        name: service_type.to_string(),
+        service_type,
+        description: None,
+        config,
+    }
+}

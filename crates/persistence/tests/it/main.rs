@@ -1,0 +1,7 @@
+//! Persistence on real PostgreSQL, as the runtime role, with row-level security on.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+mod connection;
+mod database;
+mod proxy;
