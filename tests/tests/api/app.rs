@@ -16,7 +16,7 @@ pub const PASSWORD: &str = "correct horse battery";
 pub struct TestApp {
     pub address: String,
     pub http: Client,
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 /// Somebody signed in.
@@ -49,7 +49,7 @@ impl TestApp {
         Self {
             address: format!("http://127.0.0.1:{port}"),
             http: Client::new(),
-            _database: database,
+            database,
         }
     }
 
@@ -69,6 +69,26 @@ impl TestApp {
         });
         let (status, answer) = self.post("/auth/register", body).await;
         assert_eq!(status, StatusCode::CREATED, "{answer}");
+        self.login(username).await
+    }
+
+    /// Makes a platform administrator of that name and signs them in.
+    pub async fn administrator(&self, username: &str) -> Person<'_> {
+        self.register(username).await;
+        let promote = "UPDATE users SET role = 'admin', tenant_id = NULL WHERE username = $1";
+        let (client, connection) =
+            tokio_postgres::connect(self.database.url().expose_secret(), tokio_postgres::NoTls)
+                .await
+                .expect("a connection");
+        actix_web::rt::spawn(connection);
+        client
+            .batch_execute("SET ROLE nomad_services_system")
+            .await
+            .expect("the role");
+        client
+            .execute(promote, &[&username])
+            .await
+            .expect("a promotion");
         self.login(username).await
     }
 

@@ -1,5 +1,6 @@
 //! The API from outside, over HTTP, on real PostgreSQL: one file for each resource.
 
+mod admin;
 mod app;
 mod auth;
 mod services;

@@ -1,5 +1,6 @@
 //! The URL map: every route of the API on one screen.
 
+mod admin;
 mod auth;
 mod health;
 mod paging;
@@ -37,6 +38,10 @@ pub fn configure(max_body: usize) -> impl Fn(&mut ServiceConfig) + Clone {
                     .route("/auth/login", post().to(auth::login))
                     .route("/auth/refresh", post().to(auth::refresh))
                     .route("/auth/logout", post().to(auth::logout))
+                    .route("/admin/users", get().to(admin::list_users))
+                    .route("/admin/users/{id}/role", put().to(admin::set_role))
+                    .route("/admin/users/{id}/activate", put().to(admin::activate))
+                    .route("/admin/users/{id}/deactivate", put().to(admin::deactivate))
                     .service(
                         resource("/users/me")
                             .route(get().to(users::read_me))

@@ -1,4 +1,5 @@
 //! What can be done: authorise, open the transaction, apply the rules, write, commit. No HTTP type stands in here.
 
+pub mod administration;
 pub mod services;
 pub mod sessions;

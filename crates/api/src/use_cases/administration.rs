@@ -1,0 +1,77 @@
+//! What platform administrators do: they see every user, and decide what each may do.
+
+use domain::{
+    Error, Role, UserId,
+    policy::{Action, Actor, Resource, authorise},
+};
+use persistence::{
+    SystemPurpose, SystemTx, User,
+    page::{Page, PageRequest},
+    sign_in::end_sessions,
+};
+
+use crate::state::State;
+
+/// Users of every tenant.
+///
+/// # Errors
+/// `forbidden` for anybody but a platform administrator.
+pub async fn list_users(
+    state: &State,
+    caller: UserId,
+    request: PageRequest,
+) -> Result<Page<User>, Error> {
+    let transaction = enter(state, caller, Action::Read).await?;
+    let page = transaction.list_users(request).await?;
+    transaction.commit().await?;
+    Ok(page)
+}
+
+/// Changes a user's role, or whether the user may sign in; one who may not has no session any more.
+///
+/// # Errors
+/// `forbidden` for anybody but a platform administrator, `not_found`, and `invalid_role` for a role that does not fit
+/// whether the user has a tenant.
+pub async fn change_standing(
+    state: &State,
+    caller: UserId,
+    id: UserId,
+    role: Option<Role>,
+    is_active: Option<bool>,
+) -> Result<User, Error> {
+    let transaction = enter(state, caller, Action::Update).await?;
+    let user = transaction.find_user(id).await?;
+    if role.is_some_and(|role| (role == Role::Admin) != user.tenant.is_none()) {
+        return Err(Error::conflict(
+            "invalid_role",
+            "a platform administrator has no tenant, everybody else has one",
+        ));
+    }
+    if id == caller && is_active == Some(false) {
+        return Err(Error::conflict(
+            "own_account",
+            "nobody deactivates their own account",
+        ));
+    }
+    if is_active == Some(false) {
+        transaction.rows([end_sessions(id)]).await?;
+    }
+    transaction.update_standing(id, role, is_active).await
+}
+
+/// A transaction across tenants, for a caller who is an active platform administrator at this moment.
+async fn enter(state: &State, caller: UserId, action: Action) -> Result<SystemTx, Error> {
+    let transaction = state.database.system(SystemPurpose::Administration).await?;
+    let found = transaction.find_credentials_of(caller).await?;
+    let user = found
+        .filter(|found| found.is_active)
+        .ok_or_else(Error::unauthenticated)?
+        .user;
+    let actor = Actor {
+        user: user.id,
+        role: user.role,
+        tenant: user.tenant,
+    };
+    authorise(&actor, action, Resource::PlatformUsers)?;
+    Ok(transaction)
+}
