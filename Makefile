@@ -5,7 +5,7 @@ help: ## List every command
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
 .PHONY: run
-run: ## Start the server on the database at DATABASE_URL
+run: ## Start the server, with a private PostgreSQL unless DATABASE_URL is set
 	cargo run --package nomad-services
 
 .PHONY: migrate

@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::ExitCode};
 
-use nomad_services::{server, settings::Settings};
+use nomad_services::{
+    server,
+    settings::{Environment, Settings},
+};
 
 #[actix_web::main]
 async fn main() -> ExitCode {
@@ -18,9 +21,20 @@ async fn main() -> ExitCode {
 async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let settings = Settings::load(Path::new("config"))?;
     tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::INFO)
+        .with_max_level(tracing::Level::WARN)
         .init();
-    let (server, port) = server::build(&settings).await?;
-    tracing::info!("the API listens on http://{}:{port}", settings.server.host);
-    Ok(server.await?)
+    let application = server::build(&settings).await?;
+    let (host, port) = (settings.server.host, application.port());
+    println!("Nomad Services on http://{host}:{port}");
+    if settings.environment == Environment::Development {
+        let file = settings.data.admin_password();
+        println!("  administrator  admin, password in {}", file.display());
+    }
+    if application.has_private_database() {
+        println!(
+            "  database       a private PostgreSQL in {}",
+            settings.data.postgres().display()
+        );
+    }
+    Ok(application.run().await?)
 }

@@ -3,23 +3,25 @@
 use std::{net::TcpListener, sync::Arc};
 
 use actix_web::{App, HttpServer, dev::Server, web::Data};
+use embedded_postgres::{Binaries, Cluster, ClusterError, Durability};
 use migration::SchemaState;
 use persistence::{ConnectionSettings, Database, PoolSettings};
 use secrecy::SecretString;
 
 use crate::{
     routes,
-    settings::{DatabaseServer, Settings, SslMode},
+    settings::{DatabaseServer, Environment, Settings, SslMode, kept_secret},
     sign_in::{AccessTokens, PasswordHasher},
     state::State,
+    use_cases::administration,
 };
 
 /// Why the server does not start, for its operator.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// Nobody said which database to use.
-    #[error("no database: set DATABASE_URL (or DB_HOST, DB_PORT, DB_USER, DB_PASSWORD, DB_NAME)")]
-    NoDatabase,
+    /// The private PostgreSQL does not start.
+    #[error("{0}; or set DATABASE_URL to a server of yours")]
+    PrivateDatabase(#[from] ClusterError),
     /// The database is not one this program can work with.
     #[error("the database {0}")]
     Database(String),
@@ -41,18 +43,65 @@ pub enum StartError {
     },
 }
 
-/// The server that `settings` describe, on a port that is open already.
+/// A server whose port is open, and what it has started for itself.
+pub struct Application {
+    server: Server,
+    port: u16,
+    cluster: Option<Cluster>,
+}
+
+impl std::fmt::Debug for Application {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Application")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Application {
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Whether it runs a PostgreSQL of its own.
+    pub fn has_private_database(&self) -> bool {
+        self.cluster.is_some()
+    }
+
+    /// Serves until it is told to stop, then stops what it has started.
+    ///
+    /// # Errors
+    /// Fails where the server can't go on.
+    pub async fn run(self) -> std::io::Result<()> {
+        let served = self.server.await;
+        drop(self.cluster);
+        served
+    }
+}
+
+/// The server that `settings` describe. Without a database it starts a private one.
 ///
 /// # Errors
 /// Says what its operator can do.
-pub async fn build(settings: &Settings) -> Result<(Server, u16), StartError> {
+pub async fn build(settings: &Settings) -> Result<Application, StartError> {
     let database = settings
         .database
         .server()
         .map_err(|allowed| StartError::Setting(allowed.to_owned()))?;
-    let database = database.ok_or(StartError::NoDatabase)?;
+    let (database, cluster) = match database {
+        Some(database) => (database, None),
+        None => {
+            let cluster = private_cluster(settings).await?;
+            (private_database(&cluster), Some(cluster))
+        }
+    };
     prepare_schema(settings, &database).await?;
     let state = Arc::new(state(settings, &database)?);
+    if settings.environment == Environment::Development {
+        first_administrator(settings, &state).await?;
+    }
     let (host, port) = (settings.server.host, settings.server.port);
     let open = |source| StartError::Port { host, port, source };
     let listener = TcpListener::bind((host, port)).map_err(open)?;
@@ -68,7 +117,39 @@ pub async fn build(settings: &Settings) -> Result<(Server, u16), StartError> {
     .shutdown_timeout(settings.server.shutdown_timeout.get().as_secs())
     .listen(listener)
     .map_err(open)?;
-    Ok((server.run(), port))
+    Ok(Application {
+        server: server.run(),
+        port,
+        cluster,
+    })
+}
+
+async fn private_cluster(settings: &Settings) -> Result<Cluster, ClusterError> {
+    let binaries = Binaries::find(settings.database.bin_directory.as_deref());
+    let binaries = binaries.ok_or(ClusterError::NoBinaries)?;
+    Cluster::start(binaries, &settings.data.postgres(), Durability::Durable).await
+}
+
+/// It listens on loopback alone.
+fn private_database(cluster: &Cluster) -> DatabaseServer {
+    DatabaseServer {
+        url: cluster.url(),
+        ssl_mode: SslMode::Disable,
+        ssl_root_cert: None,
+    }
+}
+
+/// Development begins with an administrator whose password is in a file; production asks for `admin create`.
+async fn first_administrator(settings: &Settings, state: &State) -> Result<(), StartError> {
+    let file = settings.data.admin_password();
+    let password = kept_secret(&file).map_err(|error| StartError::Setting(error.to_string()))?;
+    match administration::create_first(state, &password).await {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == domain::ErrorKind::Conflict => Ok(()),
+        Err(error) => Err(StartError::Database(format!(
+            "refuses the first administrator: {error}"
+        ))),
+    }
 }
 
 async fn prepare_schema(settings: &Settings, database: &DatabaseServer) -> Result<(), StartError> {

@@ -31,10 +31,7 @@ impl TestDatabase {
         M: FnOnce(SecretString) -> F,
         F: Future<Output = ()>,
     {
-        let server = env::var(VARIABLE).expect(
-            "TEST_DATABASE_URL is not set: run `make test`, or `cargo run -p nomad-services-embedded-postgres -- cargo test`",
-        );
-        let server = SecretString::from(server);
+        let server = server();
         let client = connect(&server).await;
         client
             .query_one("SELECT pg_advisory_lock($1)", &[&LOCK])
@@ -59,10 +56,24 @@ impl TestDatabase {
                 .await
                 .expect("a finished template");
         }
+        Self::copy(&client, server, TEMPLATE).await
+    }
+
+    /// A database without a schema, for the tests of the migrations themselves.
+    ///
+    /// # Panics
+    /// As [`TestDatabase::new`].
+    pub async fn empty() -> Self {
+        let server = server();
+        let client = connect(&server).await;
+        Self::copy(&client, server, "template0").await
+    }
+
+    #[expect(clippy::expect_used, reason = "a test without a database can only end")]
+    async fn copy(client: &Client, server: SecretString, template: &str) -> Self {
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
-        let copy = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
         client
-            .batch_execute(&copy)
+            .batch_execute(&format!("CREATE DATABASE {name} TEMPLATE {template}"))
             .await
             .expect("a copy of the template");
         Self { server, name }
@@ -92,6 +103,15 @@ impl Drop for TestDatabase {
         });
         let _ = dropping.join();
     }
+}
+
+#[expect(clippy::expect_used, reason = "a test without a database can only end")]
+fn server() -> SecretString {
+    env::var(VARIABLE)
+        .expect(
+            "TEST_DATABASE_URL is not set: run `make test`, or `cargo run -p nomad-services-embedded-postgres -- cargo test`",
+        )
+        .into()
 }
 
 fn database_at(server: &SecretString, name: &str) -> SecretString {

@@ -39,13 +39,17 @@ impl TestApp {
                 ("JWT_SECRET", "a secret of a test, with thirty-two bytes"),
                 ("SERVER_PORT", "0"),
                 ("METRICS_PORT", "0"),
+                ("ENVIRONMENT", "production"),
+                ("NOMAD_ADDR", "http://127.0.0.1:4646"),
+                ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned())),
         );
         let settings =
             Settings::from_sources(Path::new("../config"), &variables).expect("settings");
-        let (server, port) = server::build(&settings).await.expect("a server");
-        actix_web::rt::spawn(server);
+        let application = server::build(&settings).await.expect("a server");
+        let port = application.port();
+        actix_web::rt::spawn(application.run());
         Self {
             address: format!("http://127.0.0.1:{port}"),
             http: Client::new(),

@@ -8,7 +8,9 @@ use persistence::{
     SystemPurpose, SystemTx, User,
     page::{Page, PageRequest},
     sign_in::end_sessions,
+    users::NewUser,
 };
+use secrecy::SecretString;
 
 use crate::state::State;
 
@@ -57,6 +59,23 @@ pub async fn change_standing(
         transaction.rows([end_sessions(id)]).await?;
     }
     transaction.update_standing(id, role, is_active).await
+}
+
+/// Makes the administrator that development begins with.
+///
+/// # Errors
+/// `username_taken`, where there is one.
+pub async fn create_first(state: &State, password: &SecretString) -> Result<User, Error> {
+    let administrator = NewUser {
+        email: "admin@localhost.localdomain".to_owned(),
+        username: "admin".to_owned(),
+        password_hash: state.passwords.hash(password).await?,
+        first_name: None,
+        last_name: None,
+        role: Role::Admin,
+    };
+    let transaction = state.database.system(SystemPurpose::Administration).await?;
+    transaction.insert_administrator(administrator).await
 }
 
 /// A transaction across tenants, for a caller who is an active platform administrator at this moment.
