@@ -1,0 +1,256 @@
+//! The relationships, walked on a real PostgreSQL.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that can't go on has failed"
+)]
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use embedded_postgres::test_database::TestDatabase;
+use nomad_services_entity::{
+    api_key, audit_log, service, service_deployment, service_template, subscription, tenant, user,
+};
+use sea_orm::{
+    ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait,
+    LoaderTrait, ModelTrait, Related, RelationDef, prelude::Uuid,
+};
+use secrecy::ExposeSecret;
+
+#[tokio::test]
+async fn a_tenant_with_all_it_has_takes_the_same_number_of_queries_however_much_it_has() {
+    let database = TestDatabase::new(async |url| migration::up(&url).await.unwrap()).await;
+    let (connection, queries) = connect(&database).await;
+    let little = tenant_with(&connection, 1).await;
+    let much = tenant_with(&connection, 3).await;
+
+    queries.store(0, Ordering::Relaxed);
+    assert_eq!(
+        load(&connection, little).await,
+        Loaded {
+            users: 1,
+            services: 1,
+            deployments: 1
+        }
+    );
+    assert_eq!(queries.swap(0, Ordering::Relaxed), 5);
+    assert_eq!(
+        load(&connection, much).await,
+        Loaded {
+            users: 3,
+            services: 3,
+            deployments: 9
+        }
+    );
+    assert_eq!(queries.swap(0, Ordering::Relaxed), 5);
+}
+
+#[test]
+fn each_relationship_of_the_document_goes_both_ways() {
+    fn there_and_back<A, B>()
+    where
+        A: EntityTrait + Related<B>,
+        B: EntityTrait + Related<A>,
+    {
+        let ends = |relation: RelationDef| {
+            (
+                relation.from_tbl,
+                relation.from_col,
+                relation.to_tbl,
+                relation.to_col,
+            )
+        };
+        let (there, back) = (ends(A::to()), ends(B::to()));
+        assert_eq!((there.0, there.1), (back.2, back.3));
+        assert_eq!((there.2, there.3), (back.0, back.1));
+    }
+    there_and_back::<tenant::Entity, user::Entity>();
+    there_and_back::<tenant::Entity, service::Entity>();
+    there_and_back::<tenant::Entity, subscription::Entity>();
+    there_and_back::<tenant::Entity, audit_log::Entity>();
+    there_and_back::<tenant::Entity, api_key::Entity>();
+    there_and_back::<user::Entity, service::Entity>();
+    there_and_back::<user::Entity, service_deployment::Entity>();
+    there_and_back::<user::Entity, service_template::Entity>();
+    there_and_back::<user::Entity, audit_log::Entity>();
+    there_and_back::<user::Entity, api_key::Entity>();
+    there_and_back::<service::Entity, service_deployment::Entity>();
+}
+
+#[tokio::test]
+async fn every_column_of_every_table_is_read_in_its_own_type() {
+    let database = TestDatabase::new(async |url| migration::up(&url).await.unwrap()).await;
+    let (connection, _) = connect(&database).await;
+    tenant_with(&connection, 1).await;
+    connection.execute_unprepared(REMAINING_ROWS).await.unwrap();
+    macro_rules! reads_one {
+        ($($table:ident),+) => {$(
+            let rows = nomad_services_entity::$table::Entity::find().all(&connection).await.unwrap();
+            assert_eq!(rows.len(), 1, stringify!($table));
+        )+};
+    }
+    reads_one!(
+        tenant,
+        user,
+        service,
+        service_deployment,
+        service_template,
+        audit_log,
+        api_key,
+        subscription,
+        deployment_task,
+        refresh_token,
+        idempotency_key
+    );
+}
+
+/// A row for each table that [`tenant_with`] leaves empty, with a value in every column.
+const REMAINING_ROWS: &str = "
+    INSERT INTO service_templates (name, type, description, icon, category, tags, config, created_by)
+        SELECT '', 'custom', '', '', '', ARRAY['one', 'two'], '{}', id FROM users;
+    INSERT INTO audit_logs (user_id, tenant_id, action, resource, details, ip_address, user_agent)
+        SELECT id, tenant_id, '', '', '', '', '' FROM users;
+    INSERT INTO api_keys (name, key, user_id, tenant_id, expires_at, last_used)
+        SELECT '', '', id, tenant_id, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM users;
+    INSERT INTO deployment_tasks (tenant_id, service_id, deployment_id, action, nomad_namespace, nomad_job_id,
+            specification, spec_hash, lease_owner, lease_until, deadline_at, finished_at)
+        SELECT tenant_id, services.id, service_deployments.id, 'start', '', '', '{}', '', services.id,
+            CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP
+        FROM services JOIN service_deployments ON service_id = services.id;
+    INSERT INTO refresh_tokens (family_id, user_id, token_hash, expires_at, used_at, revoked_at)
+        SELECT id, id, '', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM users;
+    INSERT INTO idempotency_keys (user_id, key, fingerprint, status, response, location, etag)
+        SELECT id, '', '', 201, '{}', '', '' FROM users;
+    UPDATE subscriptions SET price_per_month = 12.34, max_services = 5,
+        current_period_start = CURRENT_TIMESTAMP, current_period_end = CURRENT_TIMESTAMP";
+
+#[derive(Debug, PartialEq)]
+struct Loaded {
+    users: usize,
+    services: usize,
+    deployments: usize,
+}
+
+async fn load(connection: &DatabaseConnection, id: Uuid) -> Loaded {
+    let tenant = tenant::Entity::find_by_id(id)
+        .one(connection)
+        .await
+        .unwrap()
+        .unwrap();
+    let users = tenant
+        .find_related(user::Entity)
+        .all(connection)
+        .await
+        .unwrap();
+    let services = tenant
+        .find_related(service::Entity)
+        .all(connection)
+        .await
+        .unwrap();
+    let deployments = services
+        .load_many(service_deployment::Entity, connection)
+        .await
+        .unwrap();
+    let subscription = tenant
+        .find_related(subscription::Entity)
+        .one(connection)
+        .await
+        .unwrap();
+    assert_eq!(subscription.unwrap().tenant_id, id);
+    Loaded {
+        users: users.len(),
+        services: services.len(),
+        deployments: deployments.iter().map(Vec::len).sum(),
+    }
+}
+
+/// A tenant with a subscription, `count` users, as many services, and as many deployments of each.
+async fn tenant_with(connection: &DatabaseConnection, count: usize) -> Uuid {
+    const TYPES: [service::ServiceType; 3] = [
+        service::ServiceType::Database,
+        service::ServiceType::WebServer,
+        service::ServiceType::Custom,
+    ];
+    let tenant = tenant::ActiveModel {
+        name: Set("tenant".to_owned()),
+        slug: Set(format!("tenant-of-{count}")),
+        ..Default::default()
+    };
+    let tenant = tenant::Entity::insert(tenant)
+        .exec_with_returning(connection)
+        .await
+        .unwrap()
+        .id;
+    let subscription = subscription::ActiveModel {
+        tenant_id: Set(tenant),
+        plan: Set(tenant::Plan::Free),
+        ..Default::default()
+    };
+    subscription::Entity::insert(subscription)
+        .exec_without_returning(connection)
+        .await
+        .unwrap();
+    for (number, r#type) in TYPES.into_iter().take(count).enumerate() {
+        let user = user::ActiveModel {
+            email: Set(format!("{number}@{count}")),
+            username: Set(format!("{number}-{count}")),
+            password: Set(String::new()),
+            tenant_id: Set(Some(tenant)),
+            ..Default::default()
+        };
+        let user = user::Entity::insert(user)
+            .exec_with_returning(connection)
+            .await
+            .unwrap()
+            .id;
+        let service = service::ActiveModel {
+            name: Set(format!("service {number}")),
+            r#type: Set(r#type),
+            tenant_id: Set(Some(tenant)),
+            created_by: Set(user),
+            ..Default::default()
+        };
+        let service = service::Entity::insert(service)
+            .exec_with_returning(connection)
+            .await
+            .unwrap()
+            .id;
+        let deployments = (0..count).map(|_| service_deployment::ActiveModel {
+            service_id: Set(service),
+            deployed_by: Set(user),
+            ..Default::default()
+        });
+        service_deployment::Entity::insert_many(deployments)
+            .exec_without_returning(connection)
+            .await
+            .unwrap();
+    }
+    tenant
+}
+
+/// A connection that row-level security does not narrow, and how many statements went over it.
+async fn connect(database: &TestDatabase) -> (DatabaseConnection, Arc<AtomicUsize>) {
+    let mut options = ConnectOptions::new(database.url().expose_secret());
+    options.max_connections(1).sqlx_logging(false);
+    let mut connection = Database::connect(options).await.unwrap();
+    // The system role is the runtime's and adds no services; the owner of the tables may lift the force for a test.
+    connection
+        .execute_unprepared(
+            "DO $$ DECLARE name TEXT; BEGIN
+                 FOR name IN SELECT relname FROM pg_class WHERE relforcerowsecurity LOOP
+                     EXECUTE format('ALTER TABLE %I NO FORCE ROW LEVEL SECURITY', name);
+                 END LOOP;
+             END $$",
+        )
+        .await
+        .unwrap();
+    let queries = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&queries);
+    connection.set_metric_callback(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+    });
+    (connection, queries)
+}

@@ -1,0 +1,27 @@
+//! The migrations on a real PostgreSQL, as the ordinary login that owns the database.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that can't go on has failed"
+)]
+
+mod catalogue;
+mod command;
+mod migrations;
+mod row_level_security;
+
+use embedded_postgres::test_database::TestDatabase;
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::{Client, NoTls};
+
+async fn migrated() -> TestDatabase {
+    TestDatabase::new(async |url| migration::up(&url).await.unwrap()).await
+}
+
+async fn connect(url: &SecretString) -> Client {
+    let (client, connection) = tokio_postgres::connect(url.expose_secret(), NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    client
+}

@@ -1,0 +1,107 @@
+//! Up, down, at once, and beside a schema of another version.
+
+use embedded_postgres::test_database::TestDatabase;
+use migration::{Migrator, SchemaState};
+use sea_orm_migration::MigratorTrait;
+
+use crate::{catalogue::describe, connect};
+
+#[tokio::test]
+async fn every_migration_goes_down_and_up_again() {
+    let database = TestDatabase::empty().await;
+    let url = database.url();
+    let migrator = migration::connect(&url).await.unwrap();
+    for migration in Migrator::migrations() {
+        let before = describe(&url).await;
+        Migrator::up(&migrator, Some(1)).await.unwrap();
+        let after = describe(&url).await;
+        assert_ne!(before, after, "{} changes something", migration.name());
+        Migrator::down(&migrator, Some(1)).await.unwrap();
+        assert_eq!(
+            describe(&url).await,
+            before,
+            "{} goes down",
+            migration.name()
+        );
+        Migrator::up(&migrator, Some(1)).await.unwrap();
+        assert_eq!(
+            describe(&url).await,
+            after,
+            "{} goes up again",
+            migration.name()
+        );
+    }
+    Migrator::down(&migrator, None).await.unwrap();
+    assert_eq!(describe(&url).await, Vec::<String>::new());
+    Migrator::up(&migrator, None).await.unwrap();
+    assert_eq!(migration::state(&url).await.unwrap(), SchemaState::Current);
+    migrator.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn three_servers_migrate_an_empty_database_at_once() {
+    let database = TestDatabase::empty().await;
+    let url = database.url();
+    let (first, second, third) = tokio::join!(
+        migration::up(&url),
+        migration::up(&url),
+        migration::up(&url)
+    );
+    first.unwrap();
+    second.unwrap();
+    third.unwrap();
+    assert_eq!(migration::state(&url).await.unwrap(), SchemaState::Current);
+}
+
+#[tokio::test]
+async fn two_databases_of_one_cluster_migrate_at_once() {
+    let (one, other) = (TestDatabase::empty().await, TestDatabase::empty().await);
+    let (one_url, other_url) = (one.url(), other.url());
+    let (one, other) = tokio::join!(migration::up(&one_url), migration::up(&other_url));
+    one.unwrap();
+    other.unwrap();
+    assert_eq!(describe(&one_url).await, describe(&other_url).await);
+}
+
+#[tokio::test]
+async fn asking_for_the_state_of_an_empty_database_changes_nothing() {
+    let database = TestDatabase::empty().await;
+    let url = database.url();
+    let names = Migrator::migrations()
+        .iter()
+        .map(|migration| migration.name().to_owned())
+        .collect();
+    assert_eq!(
+        migration::state(&url).await.unwrap(),
+        SchemaState::Behind(names)
+    );
+    let tables = connect(&url)
+        .await
+        .query(
+            "SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace",
+            &[],
+        )
+        .await
+        .unwrap();
+    assert_eq!(tables.len(), 0);
+}
+
+#[tokio::test]
+async fn a_schema_of_a_newer_program_is_named_and_left_alone() {
+    const NEWER: &str = "m99991231_000001_unheard_of";
+    let database = TestDatabase::empty().await;
+    let url = database.url();
+    migration::up(&url).await.unwrap();
+    connect(&url)
+        .await
+        .execute(
+            "INSERT INTO seaql_migrations (version, applied_at) VALUES ($1, 0)",
+            &[&NEWER],
+        )
+        .await
+        .unwrap();
+    let state = migration::state(&url).await.unwrap();
+    assert_eq!(state, SchemaState::Unknown(vec![NEWER.to_owned()]));
+    let refused = migration::up(&url).await.unwrap_err().to_string();
+    assert!(refused.contains(NEWER), "{refused}");
+}
