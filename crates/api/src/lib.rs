@@ -1,7 +1,12 @@
 //! The HTTP API of Nomad Services and the `nomad-services` command around it.
 
 mod extract;
+pub mod idempotency;
+mod json;
+pub mod openapi;
 mod problem;
+mod query;
+mod request_id;
 pub mod routes;
 pub mod server;
 pub mod settings;

@@ -9,6 +9,7 @@ use persistence::{ConnectionSettings, Database, PoolSettings};
 use secrecy::SecretString;
 
 use crate::{
+    idempotency::Fingerprints,
     routes,
     settings::{DatabaseServer, Environment, Settings, SslMode, kept_secret},
     sign_in::{AccessTokens, PasswordHasher},
@@ -106,7 +107,7 @@ pub async fn build(settings: &Settings) -> Result<Application, StartError> {
     let open = |source| StartError::Port { host, port, source };
     let listener = TcpListener::bind((host, port)).map_err(open)?;
     let port = listener.local_addr().map_err(open)?.port();
-    let configure = routes::configure(settings.server.max_body);
+    let configure = routes::configure(&settings.server);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(Data::new(state.clone()))
@@ -218,6 +219,7 @@ fn state(settings: &Settings, database: &DatabaseServer) -> Result<State, StartE
             auth.audience.clone(),
             auth.access_token_duration.get(),
         ),
+        fingerprints: Fingerprints::new(secret.clone()),
         refresh_duration: auth.refresh_token_duration.get(),
         passwords: PasswordHasher::new(&auth.password)
             .map_err(|error| StartError::Setting(format!("auth.password: {error:?}")))?,

@@ -3,7 +3,10 @@
 use domain::Plan;
 use persistence::Database;
 
-use crate::sign_in::{AccessTokens, PasswordHasher};
+use crate::{
+    idempotency::Fingerprints,
+    sign_in::{AccessTokens, PasswordHasher},
+};
 
 /// The parts of a running server, shared by its requests.
 #[derive(Debug)]
@@ -16,6 +19,8 @@ pub struct State {
     pub refresh_duration: std::time::Duration,
     /// Hashes passwords.
     pub passwords: PasswordHasher,
+    /// Tells apart the requests that carry an idempotency key.
+    pub fingerprints: Fingerprints,
     /// How many services a tenant may have, where the operator decides it instead of the plan.
     pub max_services: Option<u32>,
 }

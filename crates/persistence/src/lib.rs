@@ -3,6 +3,7 @@
 
 mod connection;
 mod error;
+pub mod idempotency;
 pub mod page;
 mod rows;
 mod scope;
