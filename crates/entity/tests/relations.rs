@@ -1,9 +1,6 @@
 //! The relationships, walked on a real PostgreSQL.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that can't go on has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::sync::{
     Arc,
