@@ -107,11 +107,7 @@ fn claim(worker: WorkerId, row: &QueryResult) -> Result<Claim> {
 
 /// A statement that only the holder of `claim` can carry out, beginning with the parameters of [`HELD`].
 fn held<const N: usize>(claim: &Claim, sql: &str, values: [Value; N]) -> Statement {
-    let holder = [
-        claim.task.into(),
-        claim.worker.0.into(),
-        claim.fence.into(),
-    ];
+    let holder = [claim.task.into(), claim.worker.0.into(), claim.fence.into()];
     Statement::from_sql_and_values(
         DbBackend::Postgres,
         sql.replace("{HELD}", HELD),

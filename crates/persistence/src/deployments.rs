@@ -168,8 +168,7 @@ impl TenantTx {
         &mut self,
         id: ServiceId,
     ) -> Result<(Actor, Service, DeploymentStanding), Error> {
-        let standing =
-            Statement::from_sql_and_values(DbBackend::Postgres, STANDING, [id.0.into()]);
+        let standing = Statement::from_sql_and_values(DbBackend::Postgres, STANDING, [id.0.into()]);
         let (actor, [service, standing]) = self.enter([locked(id), standing]).await?;
         let standing = first(&standing)?.ok_or_else(|| missing("standing"))?;
         Ok((actor, one(&service)?, standing))
