@@ -125,8 +125,7 @@ pub async fn build(settings: &Settings) -> Result<Application, StartError> {
 }
 
 async fn private_cluster(settings: &Settings) -> Result<Cluster, ClusterError> {
-    let binaries = Binaries::find(settings.database.bin_directory.as_deref());
-    let binaries = binaries.ok_or(ClusterError::NoBinaries)?;
+    let binaries = Binaries::find_or_fetch(settings.database.bin_directory.as_deref()).await?;
     Cluster::start(binaries, &settings.data.postgres(), Durability::Durable).await
 }
 
