@@ -3,11 +3,16 @@
 use domain::Plan;
 use persistence::Database;
 
-use crate::sign_in::{AccessTokens, PasswordHasher};
+use crate::{
+    lifecycle::Lifecycle,
+    sign_in::{AccessTokens, PasswordHasher},
+};
 
 /// The parts of a running server, shared by its requests.
 #[derive(Debug)]
 pub struct State {
+    /// Whether the server starts, serves or drains, and its background work.
+    pub lifecycle: Lifecycle,
     /// The database.
     pub database: Database,
     /// Issues and verifies access tokens.

@@ -12,7 +12,10 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::NoTls;
 
-use crate::Binaries;
+use crate::{
+    Binaries,
+    ownership::{Claim, Ownership},
+};
 
 const SUPERUSER: &str = "postgres";
 const LOGIN: &str = "nomad_services";
@@ -47,6 +50,12 @@ pub enum ClusterError {
         /// The version of the programs.
         wanted: String,
     },
+    /// Another process runs the cluster of this folder, and goes on running.
+    #[error("the private PostgreSQL in {folder} belongs to another process that is still running")]
+    InUse {
+        /// The cluster's folder.
+        folder: PathBuf,
+    },
     /// A program of PostgreSQL's failed.
     #[error("{program} failed: {output}")]
     Program {
@@ -68,45 +77,83 @@ pub enum ClusterError {
     Server(#[from] tokio_postgres::Error),
 }
 
-/// A running PostgreSQL that stops when this is dropped.
+/// A running PostgreSQL that stops when this is dropped, unless another process has started it.
 #[derive(Debug)]
 pub struct Cluster {
     binaries: Binaries,
     data: PathBuf,
     port: u16,
     password: SecretString,
+    ownership: Option<Ownership>,
 }
 
 impl Cluster {
-    /// Starts the cluster in `folder`, making it where there is none.
+    /// Starts the cluster in `folder`, making it where there is none. Another process that runs it is waited for.
     ///
     /// # Errors
-    /// Says what is missing, or what a program of PostgreSQL's said.
+    /// Says what is missing, what a program of PostgreSQL's said, or that the other process goes on.
     pub async fn start(
         binaries: Binaries,
         folder: &Path,
         durability: Durability,
     ) -> Result<Self, ClusterError> {
-        let file = |path: &Path| {
-            let path = path.to_owned();
-            move |source| ClusterError::File { path, source }
+        let folder = make_folder(&binaries, folder)?;
+        let ownership = Ownership::wait(&folder).await.map_err(file(&folder))?;
+        let ownership = ownership.ok_or_else(|| ClusterError::InUse {
+            folder: folder.clone(),
+        })?;
+        Self::start_owned(binaries, &folder, durability, ownership).await
+    }
+
+    /// Uses the cluster in `folder` while another process runs it; starts it where none does.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub async fn start_or_share(
+        binaries: Binaries,
+        folder: &Path,
+        durability: Durability,
+    ) -> Result<Self, ClusterError> {
+        let folder = make_folder(&binaries, folder)?;
+        let guest = |port| {
+            let secret = folder.join("password");
+            Ok(Self {
+                binaries: binaries.clone(),
+                data: folder.join("data"),
+                port,
+                password: kept_password(&secret).map_err(file(&secret))?,
+                ownership: None,
+            })
         };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(folder)
-            .map_err(file(folder))?;
-        let folder = fs::canonicalize(folder).map_err(file(folder))?;
-        binaries.own(&folder).map_err(file(&folder))?;
-        let (data, secret) = (folder.join("data"), folder.join("password"));
+        let usable = async |port| match guest(port) {
+            Ok(cluster) => cluster.answers().await,
+            Err::<_, ClusterError>(_) => false,
+        };
+        let claim = Ownership::claim(&folder, usable).await;
+        match claim.map_err(file(&folder))? {
+            Some(Claim::Owner(ownership)) => {
+                Self::start_owned(binaries, &folder, durability, ownership).await
+            }
+            Some(Claim::Guest(port)) => guest(port),
+            None => Err(ClusterError::InUse { folder }),
+        }
+    }
+
+    async fn start_owned(
+        binaries: Binaries,
+        folder: &Path,
+        durability: Durability,
+        ownership: Ownership,
+    ) -> Result<Self, ClusterError> {
+        let secret = folder.join("password");
         let password = kept_password(&secret).map_err(file(&secret))?;
         binaries.own(&secret).map_err(file(&secret))?;
-        let port = free_port().map_err(file(&folder))?;
         let cluster = Self {
             binaries,
-            data,
-            port,
+            data: folder.join("data"),
+            port: free_port().map_err(file(folder))?,
             password,
+            ownership: Some(ownership),
         };
         if cluster.data.join("PG_VERSION").exists() {
             cluster.check_version()?;
@@ -114,7 +161,7 @@ impl Cluster {
         } else {
             cluster.init(&secret)?;
         }
-        cluster.run(&folder, durability)?;
+        cluster.run(folder, durability)?;
         cluster.prepare().await?;
         Ok(cluster)
     }
@@ -222,6 +269,13 @@ impl Cluster {
         Ok(())
     }
 
+    /// Whether the product's login and database are there.
+    async fn answers(&self) -> bool {
+        tokio_postgres::connect(self.url().expose_secret(), NoTls)
+            .await
+            .is_ok()
+    }
+
     async fn connect(&self, database: &str) -> Result<tokio_postgres::Client, ClusterError> {
         let (client, connection) = tokio_postgres::Config::new()
             .host("127.0.0.1")
@@ -238,6 +292,9 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if self.ownership.is_none() {
+            return;
+        }
         let mut stop = self.binaries.command("pg_ctl");
         stop.arg("stop")
             .arg("--wait")
@@ -248,6 +305,22 @@ impl Drop for Cluster {
             eprintln!("the private PostgreSQL did not stop: {error}");
         }
     }
+}
+
+fn file(path: &Path) -> impl FnOnce(std::io::Error) -> ClusterError {
+    let path = path.to_owned();
+    move |source| ClusterError::File { path, source }
+}
+
+fn make_folder(binaries: &Binaries, folder: &Path) -> Result<PathBuf, ClusterError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(folder)
+        .map_err(file(folder))?;
+    let folder = fs::canonicalize(folder).map_err(file(folder))?;
+    binaries.own(&folder).map_err(file(&folder))?;
+    Ok(folder)
 }
 
 fn run(program: &'static str, mut command: Command) -> Result<(), ClusterError> {

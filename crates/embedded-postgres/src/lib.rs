@@ -3,6 +3,7 @@
 
 mod binaries;
 mod cluster;
+mod ownership;
 pub mod test_database;
 
 pub use binaries::Binaries;

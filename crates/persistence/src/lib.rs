@@ -11,8 +11,8 @@ pub mod sign_in;
 pub mod users;
 
 pub use connection::{
-    ConnectionSettings, Database, PoolSettings, SetupError, SslMode, SystemPurpose, SystemTx,
-    TenantRead, TenantTx, Transaction,
+    ConnectionSettings, Connections, Database, PoolSettings, SetupError, SslMode, SystemPurpose,
+    SystemTx, TenantRead, TenantTx, Transaction,
 };
 pub use scope::TenantScope;
 pub use users::User;
