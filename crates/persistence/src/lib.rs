@@ -2,6 +2,8 @@
 //! resource, and none of them takes a tenant id, because the transaction was opened for one.
 
 mod connection;
+mod deployment_queue;
+pub mod deployments;
 mod error;
 pub mod page;
 mod rows;
