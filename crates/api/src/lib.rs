@@ -3,9 +3,13 @@
 pub mod commands;
 mod edge;
 mod extract;
+pub mod idempotency;
+mod json;
 pub mod lifecycle;
 pub mod observability;
+pub mod openapi;
 mod problem;
+mod query;
 mod request_id;
 pub mod routes;
 pub mod server;

@@ -11,6 +11,7 @@ use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web::Data};
 
 use crate::{
     edge,
+    idempotency::Fingerprints,
     lifecycle::{Lifecycle, Phase},
     observability::{metrics, requests},
     request_id, routes,
@@ -139,14 +140,13 @@ pub async fn build(settings: &Settings) -> Result<Application, StartError> {
     }
 
     let shared = state.clone();
-    let configure = routes::configure(settings.server.max_body);
+    let configure = routes::configure(&settings.server);
     let cors = settings.cors.clone();
     let server = HttpServer::new(move || {
         // The last that is wrapped is the first that sees a request.
         App::new()
             .app_data(Data::new(shared.clone()))
             .configure(configure.clone())
-            .wrap(from_fn(edge::wait_for_start))
             .wrap(edge::cors(&cors))
             .wrap(from_fn(requests::observe))
             .wrap(from_fn(request_id::identify))
@@ -237,6 +237,7 @@ fn state(settings: &Settings, database: &ChosenDatabase) -> Result<State, StartE
             auth.audience.clone(),
             auth.access_token_duration.get(),
         ),
+        fingerprints: Fingerprints::new(secret.clone()),
         refresh_duration: auth.refresh_token_duration.get(),
         passwords: PasswordHasher::new(&auth.password)
             .map_err(|error| StartError::Setting(format!("auth.password: {error:?}")))?,

@@ -5,6 +5,7 @@ use persistence::Database;
 
 use crate::{
     lifecycle::Lifecycle,
+    idempotency::Fingerprints,
     sign_in::{AccessTokens, PasswordHasher},
 };
 
@@ -21,6 +22,8 @@ pub struct State {
     pub refresh_duration: std::time::Duration,
     /// Hashes passwords.
     pub passwords: PasswordHasher,
+    /// Tells apart the requests that carry an idempotency key.
+    pub fingerprints: Fingerprints,
     /// How many services a tenant may have, where the operator decides it instead of the plan.
     pub max_services: Option<u32>,
 }

@@ -5,6 +5,7 @@ mod connection;
 mod deployment_queue;
 pub mod deployments;
 mod error;
+pub mod idempotency;
 pub mod page;
 mod rows;
 mod scope;

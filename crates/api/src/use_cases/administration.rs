@@ -32,17 +32,18 @@ pub async fn list_users(
 /// Changes a user's role, or whether the user may sign in; one who may not has no session any more.
 ///
 /// # Errors
-/// `forbidden` for anybody but a platform administrator, `not_found`, and `invalid_role` for a role that does not fit
-/// whether the user has a tenant.
+/// `forbidden` for anybody but a platform administrator, `not_found`, `invalid_role` for a role that does not fit whether
+/// the user has a tenant, and whatever `check` answers.
 pub async fn change_standing(
     state: &State,
     caller: UserId,
     id: UserId,
-    role: Option<Role>,
-    is_active: Option<bool>,
+    (role, is_active): (Option<Role>, Option<bool>),
+    check: impl FnOnce(&User) -> Result<(), Error>,
 ) -> Result<User, Error> {
     let transaction = enter(state, caller, Action::Update).await?;
-    let user = transaction.find_user(id).await?;
+    let user = transaction.lock_user(id).await?;
+    check(&user)?;
     if role.is_some_and(|role| (role == Role::Admin) != user.tenant.is_none()) {
         return Err(Error::conflict(
             "invalid_role",

@@ -1,4 +1,4 @@
-//! What a handler's signature proves: who calls, and for which tenant.
+//! Who calls, and for which tenant.
 
 use std::{
     future::{Ready, ready},
