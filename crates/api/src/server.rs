@@ -128,7 +128,7 @@ pub async fn build(settings: &Settings) -> Result<Application, StartError> {
     };
     let database = ChosenDatabase::for_server(settings).await?;
     let orchestrator = Orchestrator::choose(settings).await?;
-    let state = Arc::new(state(settings, &database)?);
+    let state = Arc::new(state(settings, &database, &orchestrator)?);
     let recorder = metrics::recorder();
     let metrics_address = metrics.as_ref().map(|(_, address)| *address);
     if let (Some((listener, _)), Some(recorder)) = (metrics, recorder) {
@@ -220,7 +220,11 @@ async fn first_administrator(settings: &Settings, state: &State) -> Result<(), S
     }
 }
 
-fn state(settings: &Settings, database: &ChosenDatabase) -> Result<State, StartError> {
+fn state(
+    settings: &Settings,
+    database: &ChosenDatabase,
+    orchestrator: &Orchestrator,
+) -> Result<State, StartError> {
     let auth = &settings.auth;
     let secret = settings.jwt_secret().map_err(|error| {
         StartError::Setting(format!(
@@ -230,6 +234,8 @@ fn state(settings: &Settings, database: &ChosenDatabase) -> Result<State, StartE
     Ok(State {
         lifecycle: Lifecycle::default(),
         database: database.pool(settings)?,
+        nomad: orchestrator.client(settings)?,
+        deployment_deadline: settings.deployments.deadline.get(),
         access_tokens: AccessTokens::new(
             &secret,
             auth.jwt_previous_secret.as_ref(),

@@ -4,8 +4,8 @@ use domain::Plan;
 use persistence::Database;
 
 use crate::{
-    lifecycle::Lifecycle,
     idempotency::Fingerprints,
+    lifecycle::Lifecycle,
     sign_in::{AccessTokens, PasswordHasher},
 };
 
@@ -16,8 +16,12 @@ pub struct State {
     pub lifecycle: Lifecycle,
     /// The database.
     pub database: Database,
+    /// The cluster that runs the services.
+    pub nomad: nomad::Client,
     /// Issues and verifies access tokens.
     pub access_tokens: AccessTokens,
+    /// How long a deployment may take.
+    pub deployment_deadline: std::time::Duration,
     /// How long a session lasts without being used.
     pub refresh_duration: std::time::Duration,
     /// Hashes passwords.

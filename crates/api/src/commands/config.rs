@@ -49,8 +49,13 @@ fn document(settings: &Settings) -> Value {
 fn listing(settings: &Settings) -> String {
     let mut text = format!("# environment: {}\n", settings.environment.name());
     let mut section = "";
-    for (key, value, origin) in settings.entries() {
-        let (own, name) = key.rsplit_once('.').unwrap_or(("", key));
+    let mut entries: Vec<_> = settings
+        .entries()
+        .map(|(key, value, origin)| (key.rsplit_once('.').unwrap_or(("", key)), value, origin))
+        .collect();
+    // A section's own keys stand before its subsections.
+    entries.sort_by_key(|(key, ..)| *key);
+    for ((own, name), value, origin) in entries {
         if own != section {
             section = own;
             // Writing to a string does not fail.

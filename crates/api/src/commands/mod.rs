@@ -4,6 +4,7 @@
 mod admin;
 mod config;
 mod migrate;
+mod openapi;
 mod serve;
 
 use std::{
@@ -49,6 +50,8 @@ enum Command {
     Admin(admin::Admin),
     /// Look at the configuration.
     Config(config::Config),
+    /// Print the API's description (OpenAPI 3.1, JSON), as a server has it at /api/v1/openapi.json.
+    Openapi,
 }
 
 /// What a subcommand fails with.
@@ -69,6 +72,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Migrate(command) => command.run(&config_directory, json).await,
         Command::Admin(command) => command.run(&config_directory, json).await,
         Command::Config(command) => command.run(&config_directory, json),
+        Command::Openapi => openapi::run(json),
     }
 }
 

@@ -71,7 +71,7 @@ pub async fn ready(state: Data<Arc<State>>) -> HttpResponse {
         match state.nomad.health().await {
             Ok(health) if health.is_ok() => Ok(()),
             Ok(_) => Err("the agent says that it does not work".to_owned()),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.text().to_owned()),
         }
     });
     let (database, nomad) = tokio::join!(database, nomad);

@@ -110,5 +110,7 @@ pub async fn delete(
     authorise(&actor, Action::Delete, Resource::Service(service.tenant_id))?;
     check(&service)?;
     service.ensure_deletable()?;
-    transaction.delete_service(id).await
+    transaction
+        .delete_service(id, state.deployment_deadline)
+        .await
 }
