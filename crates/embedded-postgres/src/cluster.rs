@@ -1,7 +1,7 @@
 //! A cluster: its folder, its server process, and the login the product uses.
 
 use std::{
-    fs::{self, File},
+    fs,
     io::Write,
     net::TcpListener,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink},
@@ -12,7 +12,12 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::NoTls;
 
-use crate::{Binaries, predecessor, watchdog::Watchdog};
+use crate::{
+    Binaries,
+    ownership::{Claim, Ownership},
+    predecessor,
+    watchdog::Watchdog,
+};
 
 const SUPERUSER: &str = "postgres";
 const LOGIN: &str = "nomad_services";
@@ -96,12 +101,12 @@ pub enum ClusterError {
     Server(#[from] tokio_postgres::Error),
 }
 
-/// A running PostgreSQL that stops when this is dropped, or when this process ends in any other way.
+/// A running PostgreSQL. Whoever started it ends it when this is dropped, or when the process ends in any other way.
 #[derive(Debug)]
 pub struct Cluster {
     place: Place,
-    _watchdog: Option<Watchdog>,
-    _lock: File,
+    // In this order: the watchdog is called off before somebody else may have the cluster.
+    own: Option<(Option<Watchdog>, Ownership)>,
 }
 
 /// A cluster's files, and how to reach its server.
@@ -116,32 +121,63 @@ struct Place {
 
 impl Cluster {
     /// Starts the cluster in `folder`, making it where there is none, and ends what a killed predecessor left running.
+    /// Another process that runs it is given some time to end.
     ///
     /// # Errors
-    /// Says what is missing, or what a program of PostgreSQL's said.
+    /// Says what is missing, what a program of PostgreSQL's said, or that the other process goes on.
     pub async fn start(
         binaries: Binaries,
         folder: &Path,
         durability: Durability,
     ) -> Result<Self, ClusterError> {
         let folder = reachable(&binaries, folder)?;
-        let lock = predecessor::lock(&folder)?;
-        let file = |path: &Path| {
-            let path = path.to_owned();
-            move |source| ClusterError::File { path, source }
+        let ownership = Ownership::wait(&folder).await.map_err(file(&folder))?;
+        let Some(ownership) = ownership else {
+            return Err(ClusterError::InUse { folder });
         };
+        Self::start_owned(binaries, folder, durability, ownership).await
+    }
+
+    /// Uses the cluster in `folder` while another process runs it; starts it where none does.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub async fn start_or_share(
+        binaries: Binaries,
+        folder: &Path,
+        durability: Durability,
+    ) -> Result<Self, ClusterError> {
+        let folder = reachable(&binaries, folder)?;
+        let usable = async |port| match Place::new(binaries.clone(), folder.clone(), port) {
+            Ok(place) => Self { place, own: None }.answers().await,
+            Err(_) => false,
+        };
+        match Ownership::claim(&folder, usable)
+            .await
+            .map_err(file(&folder))?
+        {
+            Some(Claim::Owner(ownership)) => {
+                Self::start_owned(binaries, folder, durability, ownership).await
+            }
+            Some(Claim::Guest(port)) => Ok(Self {
+                place: Place::new(binaries, folder, port)?,
+                own: None,
+            }),
+            None => Err(ClusterError::InUse { folder }),
+        }
+    }
+
+    async fn start_owned(
+        binaries: Binaries,
+        folder: PathBuf,
+        durability: Durability,
+        ownership: Ownership,
+    ) -> Result<Self, ClusterError> {
         binaries.own(&folder).map_err(file(&folder))?;
-        let (data, secret) = (folder.join("data"), folder.join("password"));
-        let password = kept_password(&secret).map_err(file(&secret))?;
-        binaries.own(&secret).map_err(file(&secret))?;
         let port = free_port().map_err(file(&folder))?;
-        let place = Place {
-            binaries,
-            folder,
-            data,
-            port,
-            password,
-        };
+        let place = Place::new(binaries, folder, port)?;
+        let secret = place.folder.join("password");
+        place.binaries.own(&secret).map_err(file(&secret))?;
         if place.data.join("PG_VERSION").exists() {
             place.check_version()?;
             predecessor::end(&place.binaries, &place.data)?;
@@ -155,11 +191,17 @@ impl Cluster {
             .map_err(file(Path::new("/bin/sh")))?;
         let cluster = Self {
             place,
-            _watchdog: watchdog,
-            _lock: lock,
+            own: Some((watchdog, ownership)),
         };
         cluster.place.prepare().await?;
         Ok(cluster)
+    }
+
+    /// Whether the product's login and database are there.
+    async fn answers(&self) -> bool {
+        tokio_postgres::connect(self.url().expose_secret(), NoTls)
+            .await
+            .is_ok()
     }
 
     /// The address of the product's database, for a login that is no superuser.
@@ -170,6 +212,18 @@ impl Cluster {
 }
 
 impl Place {
+    fn new(binaries: Binaries, folder: PathBuf, port: u16) -> Result<Self, ClusterError> {
+        let secret = folder.join("password");
+        let password = kept_password(&secret).map_err(file(&secret))?;
+        Ok(Self {
+            binaries,
+            data: folder.join("data"),
+            folder,
+            port,
+            password,
+        })
+    }
+
     /// Makes it beside its place and moves it there, so that what a killed start has left is not taken for a cluster.
     fn init(&self, secret: &Path) -> Result<(), ClusterError> {
         let draft = self.folder.join("draft");
@@ -305,18 +359,22 @@ impl Place {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if self.own.is_none() {
+            return;
+        }
         if let Err(error) = predecessor::stop(&self.place.binaries, &self.place.data, "fast") {
             eprintln!("the private PostgreSQL did not stop: {error}");
         }
     }
 }
 
+fn file(path: &Path) -> impl FnOnce(std::io::Error) -> ClusterError {
+    let path = path.to_owned();
+    move |source| ClusterError::File { path, source }
+}
+
 /// The folder itself where PostgreSQL gets there; otherwise one that it does get to, to which the folder then leads.
 fn reachable(binaries: &Binaries, folder: &Path) -> Result<PathBuf, ClusterError> {
-    let file = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ClusterError::File { path, source }
-    };
     let make = |folder: &Path| {
         let mut builder = fs::DirBuilder::new();
         builder.recursive(true).mode(0o755).create(folder)

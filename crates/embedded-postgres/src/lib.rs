@@ -5,6 +5,7 @@ mod account;
 mod binaries;
 mod cluster;
 mod fetch;
+mod ownership;
 mod predecessor;
 pub mod test_database;
 mod watchdog;

@@ -1,9 +1,8 @@
-//! What a predecessor left that was killed: a lock that the system has given back, perhaps a server that still runs, and a
+//! What a predecessor left that was killed: perhaps a server that still runs, and a
 //! file with the number of a process that may be somebody else's by now.
 
 use std::{
-    fs::{self, File, TryLockError},
-    io,
+    fs, io,
     path::{Path, PathBuf},
     process::Stdio,
     thread,
@@ -21,27 +20,7 @@ const PROCESSES: &str = "/proc";
 
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Held as long as a process uses the cluster in `folder`; the system gives it back however that process ends.
-///
-/// # Errors
-/// Another process holds it.
-pub(crate) fn lock(folder: &Path) -> Result<File, ClusterError> {
-    let path = folder.join("lock");
-    let file = |source| ClusterError::File {
-        path: path.clone(),
-        source,
-    };
-    let lock = File::create(&path).map_err(file)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(ClusterError::InUse {
-            folder: folder.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(file(source)),
-    }
-}
-
-/// Ends the server that still runs on `data`, and takes away a process number that is not its own. Call it with the lock.
+/// Ends the server that still runs on `data`, and takes away a process number that is not its own. Call it as the owner.
 pub(crate) fn end(binaries: &Binaries, data: &Path) -> Result<(), ClusterError> {
     // Where this fails the server's own start says what is the matter.
     let _ = stop(binaries, data, "immediate");

@@ -5,6 +5,7 @@ mod connection;
 mod deployment_queue;
 pub mod deployments;
 mod error;
+pub mod idempotency;
 pub mod page;
 mod rows;
 mod scope;
@@ -13,8 +14,8 @@ pub mod sign_in;
 pub mod users;
 
 pub use connection::{
-    ConnectionSettings, Database, PoolSettings, SetupError, SslMode, SystemPurpose, SystemTx,
-    TenantRead, TenantTx, Transaction,
+    ConnectionSettings, Connections, Database, PoolSettings, SetupError, SslMode, SystemPurpose,
+    SystemTx, TenantRead, TenantTx, Transaction,
 };
 pub use scope::TenantScope;
 pub use users::User;

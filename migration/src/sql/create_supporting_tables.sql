@@ -53,13 +53,13 @@ CREATE INDEX refresh_tokens_family_id_idx ON refresh_tokens (family_id);
 CREATE INDEX refresh_tokens_user_id_idx ON refresh_tokens (user_id);
 
 -- Answers already given to POST requests that carried an Idempotency-Key, replayed when the key
--- comes again; status is null while the first request is still running.
+-- comes again. No foreign key: somebody who registers is no user yet.
 CREATE TABLE idempotency_keys (
     user_id UUID NOT NULL,
     key VARCHAR(255) NOT NULL,
     fingerprint BYTEA NOT NULL,
-    status INTEGER,
-    response JSONB,
+    status INTEGER NOT NULL,
+    response JSONB NOT NULL,
     location TEXT,
     etag TEXT,
     created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,

@@ -1,7 +1,7 @@
 use domain::{Error, ServiceId, ServiceType};
 use persistence::{page::PageRequest, services::ServiceFilter};
 
-use crate::database::{Fixture, scope, service};
+use crate::database::{Fixture, scope, service, unanswered};
 
 const PAGE: PageRequest = PageRequest {
     limit: 50,
@@ -26,7 +26,7 @@ impl Fixture {
         let mut transaction = self.database.tenant(scope(user)).await.unwrap();
         let (actor, _) = transaction.lock_admission().await.unwrap();
         transaction
-            .insert_service(&actor, service(service_type))
+            .insert_service(&actor, service(service_type), |_| unanswered())
             .await
             .unwrap();
     }

@@ -61,7 +61,7 @@ impl Fixture {
             .unwrap();
         let limits = (Plan::Free, Plan::Free.limits());
         transaction
-            .register(name, name, limits, user)
+            .register(name, name, limits, user, |_| unanswered())
             .await
             .unwrap()
     }
@@ -90,4 +90,9 @@ pub fn service(service_type: ServiceType) -> NewService {
         description: None,
         config,
     }
+}
+
+/// Nobody asks for the answer of a request without an idempotency key.
+pub fn unanswered() -> persistence::idempotency::Answer {
+    panic!("the request has no key")
 }
