@@ -11,6 +11,7 @@ pub mod openapi;
 mod problem;
 mod query;
 mod request_id;
+mod retention;
 pub mod routes;
 pub mod server;
 pub mod settings;

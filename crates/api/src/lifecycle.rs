@@ -41,6 +41,11 @@ impl Lifecycle {
         *self.phase.borrow()
     }
 
+    /// Whether it asks for no more.
+    pub fn drains(&self) -> bool {
+        self.phase() == Phase::Draining
+    }
+
     /// Goes on to `phase`; there is no way back.
     pub(crate) fn enter(&self, phase: Phase) {
         self.phase.send_if_modified(|current| {

@@ -8,13 +8,15 @@ use std::{
 };
 
 use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web::Data};
+use deployer::{Worker, WorkerSettings};
+use tokio::sync::Semaphore;
 
 use crate::{
     edge,
     idempotency::Fingerprints,
     lifecycle::{Lifecycle, Phase},
     observability::{metrics, requests},
-    request_id, routes,
+    request_id, retention, routes,
     settings::{Environment, Settings, kept_secret},
     sign_in::{AccessTokens, PasswordHasher},
     start::{StartError, database::ChosenDatabase, orchestrator::Orchestrator},
@@ -96,6 +98,7 @@ impl Application {
                 () = &mut stop => return Ok(()),
             }
             lifecycle.enter(Phase::Serving);
+            begin_background_work(&settings, &state);
             stop.await;
             lifecycle.enter(Phase::Draining);
             tokio::time::sleep(settings.server.drain_delay.get()).await;
@@ -187,6 +190,24 @@ fn open(
         })
 }
 
+/// What goes on beside the requests once the database is ready.
+fn begin_background_work(settings: &Settings, state: &State) {
+    let deployments = &settings.deployments;
+    let worker = Worker::new(
+        Arc::new(state.database.clone()),
+        Arc::new(state.nomad.clone()),
+        WorkerSettings {
+            lease: deployments.lease.get(),
+            poll_interval: deployments.poll_interval.get(),
+            concurrency: deployments.concurrency,
+        },
+        state.wake_worker.clone(),
+    );
+    state.lifecycle.spawn(|stop| worker.run(stop));
+    let database = state.database.clone();
+    state.lifecycle.spawn(|stop| retention::run(database, stop));
+}
+
 async fn prepare(
     settings: &Settings,
     state: &State,
@@ -235,6 +256,13 @@ fn state(
         lifecycle: Lifecycle::default(),
         database: database.pool(settings)?,
         nomad: orchestrator.client(settings)?,
+        namespace: settings
+            .nomad
+            .namespace
+            .clone()
+            .unwrap_or("default".to_owned()),
+        wake_worker: Arc::default(),
+        log_followers: Arc::new(Semaphore::new(settings.nomad.max_log_followers)),
         deployment_deadline: settings.deployments.deadline.get(),
         access_tokens: AccessTokens::new(
             &secret,

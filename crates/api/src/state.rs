@@ -1,7 +1,10 @@
 //! What every request handler works with.
 
-use domain::Plan;
+use std::sync::Arc;
+
+use domain::{Plan, ServiceId, deployment::JobPlace};
 use persistence::Database;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     idempotency::Fingerprints,
@@ -17,7 +20,13 @@ pub struct State {
     /// The database.
     pub database: Database,
     /// The cluster that runs the services.
-    pub nomad: nomad::Client,
+    pub nomad: nomad::Nomad,
+    /// The namespace of every job.
+    pub namespace: String,
+    /// Tells this server's worker that there is something to do.
+    pub wake_worker: Arc<Notify>,
+    /// Each follower of a log holds a connection to Nomad, which allows only so many.
+    pub log_followers: Arc<Semaphore>,
     /// Issues and verifies access tokens.
     pub access_tokens: AccessTokens,
     /// How long a deployment may take.
@@ -33,6 +42,11 @@ pub struct State {
 }
 
 impl State {
+    /// Where the job of a service is.
+    pub fn place_of(&self, service: ServiceId) -> JobPlace {
+        JobPlace::of(&self.namespace, service)
+    }
+
     /// What a tenant of `plan` may have.
     pub fn limits(&self, plan: Plan) -> domain::Limits {
         domain::Limits::of_tenant(plan, plan.max_services(self.max_services))

@@ -1,13 +1,16 @@
 //! Looking at what runs: the lines a service writes, and what it uses.
 
+use std::fmt;
+
 use domain::{Error, FieldError, Result, deployment::JobPlace};
+use futures::{StreamExt, stream::BoxStream};
 use uuid::Uuid;
 
 use crate::{
-    ErrorKind, Nomad,
+    ErrorKind, NamespaceClient, Nomad,
     client::{
         allocations::{Allocation, ClientStatus},
-        logs::{LogSource, LogTail},
+        logs::{LogPiece, LogSource, LogStart, LogTail},
     },
     errors,
 };
@@ -34,10 +37,39 @@ pub struct Usage {
     pub memory_usage: u64,
     /// The allocation.
     pub allocation_id: Uuid,
-    /// Its status, as Nomad's client says it.
-    pub allocation_status: ClientStatus,
     /// The node it is on.
     pub node_id: String,
+}
+
+/// A log that is being followed.
+pub struct Following {
+    pieces: BoxStream<'static, crate::client::Result<LogPiece>>,
+    nomad: NamespaceClient,
+    allocation: String,
+}
+
+impl fmt::Debug for Following {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Following")
+            .field("allocation", &self.allocation)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Following {
+    /// What comes next. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<crate::client::Result<LogPiece>> {
+        self.pieces.next().await
+    }
+
+    /// Whether nothing will come any more: Nomad itself goes on for ever.
+    pub async fn has_ended(&self) -> bool {
+        match self.nomad.allocation(&self.allocation).await {
+            Ok(allocation) => allocation.value.client_status.is_terminal(),
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        }
+    }
 }
 
 impl Nomad {
@@ -69,6 +101,53 @@ impl Nomad {
         }
     }
 
+    /// A service's log with what is still to come: its last lines first, or all after `resume`, a [`LogPiece`]'s offset. None
+    /// before there is a log.
+    ///
+    /// # Errors
+    /// As [`Nomad::logs`].
+    pub async fn follow(
+        &self,
+        place: &JobPlace,
+        request: &LogRequest,
+        resume: Option<u64>,
+    ) -> Result<Option<Following>> {
+        let Some(allocation) = self.current_allocation(place).await? else {
+            return Ok(None);
+        };
+        let Some(task) = task(&allocation, request.task.as_deref())? else {
+            return Ok(None);
+        };
+        let nomad = self.namespace(place);
+        let (id, source) = (allocation.id.as_str(), request.source);
+        let tail = LogTail::Lines {
+            count: request.tail,
+            at_most_bytes: MAX_BYTES,
+        };
+        let opened = async {
+            let start = match resume {
+                Some(offset) => LogStart::Offset(offset),
+                None => {
+                    let lines = nomad.logs(id, task, source, tail).await?.len();
+                    // For Nomad the last 0 bytes are all of them; a log that is empty has nothing else.
+                    LogStart::BeforeEnd(lines as u64)
+                }
+            };
+            nomad.follow_logs(id, task, source, start).await
+        };
+        match opened.await {
+            Ok(pieces) => Ok(Some(Following {
+                pieces,
+                nomad: nomad.clone(),
+                allocation: allocation.id.clone(),
+            })),
+            Err(error) if matches!(error.kind(), ErrorKind::NotStarted | ErrorKind::NotFound) => {
+                Ok(None)
+            }
+            Err(error) => Err(errors::of(error)),
+        }
+    }
+
     /// What a service's running allocation uses; none where nothing runs.
     ///
     /// # Errors
@@ -90,7 +169,6 @@ impl Nomad {
             cpu_usage: statistics.cpu.percent().unwrap_or_default(),
             memory_usage: memory.usage().or(memory.resident()).unwrap_or_default(),
             allocation_id: allocation.id.parse().map_err(Error::internal)?,
-            allocation_status: allocation.client_status,
             node_id: allocation.node_id,
         }))
     }

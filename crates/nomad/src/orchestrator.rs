@@ -32,7 +32,7 @@ const KILL_TIMEOUT: Duration = Duration::from_secs(5);
 /// A Nomad cluster, with what builds jobs for it.
 #[derive(Clone, Debug)]
 pub struct Nomad {
-    pub(crate) client: Client,
+    client: Client,
     /// Builds and checks jobs.
     pub jobs: JobBuilder,
 }
@@ -41,6 +41,11 @@ impl Nomad {
     /// The cluster that `client` reaches.
     pub fn new(client: Client, jobs: JobBuilder) -> Self {
         Self { client, jobs }
+    }
+
+    /// Nomad's whole API.
+    pub fn client(&self) -> &Client {
+        &self.client
     }
 
     pub(crate) fn namespace(&self, place: &JobPlace) -> NamespaceClient {

@@ -18,6 +18,7 @@ use serde_json::json;
 
 use crate::{
     TenantRead, TenantTx,
+    idempotency::Answer,
     page::{Page, PageRequest, Position},
     rows::{first, missing, read, timestamp},
     services::{by_id, locked, one},
@@ -174,7 +175,7 @@ impl TenantTx {
         Ok((actor, one(&service)?, standing))
     }
 
-    /// Makes a deployment for a worker to carry out, and commits.
+    /// Makes a deployment for a worker to carry out, and commits; `answer` is what its caller is told.
     ///
     /// # Errors
     /// `deployment_in_progress`.
@@ -182,6 +183,7 @@ impl TenantTx {
         self,
         actor: &Actor,
         new: NewDeployment<'_>,
+        answer: impl FnOnce(&Deployment) -> Answer,
     ) -> Result<Deployment, Error> {
         let request = (new.action == DeploymentAction::Start)
             .then(|| request(&new.service.name, &new.service.config));
@@ -202,11 +204,11 @@ impl TenantTx {
                 ServiceStatus::Pending.as_str().into(),
             ],
         );
-        let [rows] = self.finish([statement]).await?;
-        only(&rows, "service")
+        self.finish_answered([statement], |[rows]| only(&rows, "service"), answer)
+            .await
     }
 
-    /// Writes down that there was nothing to do, and commits.
+    /// Writes down that there was nothing to do, and commits; `answer` is what its caller is told.
     ///
     /// # Errors
     /// Fails where the database does not answer.
@@ -215,6 +217,7 @@ impl TenantTx {
         actor: &Actor,
         service: ServiceId,
         place: &JobPlace,
+        answer: impl FnOnce(&Deployment) -> Answer,
     ) -> Result<Deployment, Error> {
         let values = [
             service.0.into(),
@@ -223,8 +226,8 @@ impl TenantTx {
         ];
         let statement =
             Statement::from_sql_and_values(DbBackend::Postgres, INSERT_COMPLETED, values);
-        let [rows] = self.finish([statement]).await?;
-        only(&rows, "service")
+        self.finish_answered([statement], |[rows]| only(&rows, "service"), answer)
+            .await
     }
 
     /// Removes a service with its deployments, has a worker purge what it left in Nomad within `deadline`, and commits.

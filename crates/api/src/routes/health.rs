@@ -68,7 +68,7 @@ pub async fn ready(state: Data<Arc<State>>) -> HttpResponse {
         answered.map_err(|error| error.detail().to_owned())
     });
     let nomad = check(async {
-        match state.nomad.health().await {
+        match state.nomad.client().health().await {
             Ok(health) if health.is_ok() => Ok(()),
             Ok(_) => Err("the agent says that it does not work".to_owned()),
             Err(error) => Err(error.text().to_owned()),

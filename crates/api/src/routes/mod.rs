@@ -3,8 +3,11 @@
 
 mod admin;
 mod auth;
+mod deployments;
 mod entity_tag;
 mod health;
+mod inspection;
+mod log_events;
 mod paging;
 mod services;
 mod users;
@@ -64,6 +67,13 @@ routes! {
     "/api/v1/users/me" => get users::read_me, put users::update_me;
     "/api/v1/services" => get services::list, post services::create;
     "/api/v1/services/{id}" => get services::read, put services::replace, patch services::update, delete services::delete;
+    "/api/v1/services/{id}/start" => post deployments::start;
+    "/api/v1/services/{id}/stop" => post deployments::stop;
+    "/api/v1/services/{id}/restart" => post deployments::restart;
+    "/api/v1/services/{id}/deployments" => get deployments::list;
+    "/api/v1/services/{id}/logs" => get inspection::logs;
+    "/api/v1/services/{id}/metrics" => get inspection::metrics;
+    "/api/v1/deployments/{id}" => get deployments::read;
     "/api/v1/admin/users" => get admin::list_users;
     "/api/v1/admin/users/{id}/role" => put admin::set_role;
     "/api/v1/admin/users/{id}/activate" => put admin::activate;

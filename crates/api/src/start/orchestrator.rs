@@ -1,7 +1,10 @@
 //! Which Nomad runs the services: the cluster that the settings name; else, in development, an agent started beside the
 //! server; else the simulator, which says plainly that it is one.
 
-use nomad::{Client, ClientSettings};
+use nomad::{
+    Client, ClientSettings, Nomad,
+    job::{JobBuilder, JobFiles},
+};
 use nomad_sim::Simulator;
 
 use super::{
@@ -68,11 +71,11 @@ impl Orchestrator {
         }
     }
 
-    /// A client for it, as `settings` say. One that was started here has its own region and asks for no token or TLS.
+    /// The way to it, as `settings` say. One that was started here has its own region and asks for no token or TLS.
     ///
     /// # Errors
     /// Names the setting that can't be used.
-    pub fn client(&self, settings: &Settings) -> Result<Client, StartError> {
+    pub fn client(&self, settings: &Settings) -> Result<Nomad, StartError> {
         let nomad = &settings.nomad;
         let mut client = ClientSettings {
             address: self.address(),
@@ -92,10 +95,14 @@ impl Orchestrator {
             client.client_certificate = nomad.client_cert.clone().zip(nomad.client_key.clone());
             client.server_name.clone_from(&nomad.tls_server_name);
         }
-        Client::new(&client).map_err(|error| {
+        let client = Client::new(&client).map_err(|error| {
             let cause = std::error::Error::source(&error);
             let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
             StartError::Setting(format!("{error}{cause}"))
-        })
+        })?;
+        let files = JobFiles::new(nomad.jobs_path.clone());
+        let drivers = nomad.allowed_drivers.iter().map(|driver| driver.name());
+        let jobs = JobBuilder::new(client.clone(), files, drivers.collect());
+        Ok(Nomad::new(client, jobs))
     }
 }
