@@ -3,19 +3,31 @@
 use domain::Plan;
 use persistence::Database;
 
-use crate::sign_in::{AccessTokens, PasswordHasher};
+use crate::{
+    idempotency::Fingerprints,
+    lifecycle::Lifecycle,
+    sign_in::{AccessTokens, PasswordHasher},
+};
 
 /// The parts of a running server, shared by its requests.
 #[derive(Debug)]
 pub struct State {
+    /// Whether the server starts, serves or drains, and its background work.
+    pub lifecycle: Lifecycle,
     /// The database.
     pub database: Database,
+    /// The cluster that runs the services.
+    pub nomad: nomad::Client,
     /// Issues and verifies access tokens.
     pub access_tokens: AccessTokens,
+    /// How long a deployment may take.
+    pub deployment_deadline: std::time::Duration,
     /// How long a session lasts without being used.
     pub refresh_duration: std::time::Duration,
     /// Hashes passwords.
     pub passwords: PasswordHasher,
+    /// Tells apart the requests that carry an idempotency key.
+    pub fingerprints: Fingerprints,
     /// How many services a tenant may have, where the operator decides it instead of the plan.
     pub max_services: Option<u32>,
 }

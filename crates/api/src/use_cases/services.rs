@@ -7,6 +7,7 @@ use domain::{
 };
 use persistence::{
     TenantScope,
+    idempotency::{Answer, Once},
     page::{Page, PageRequest},
     services::ServiceFilter,
 };
@@ -43,13 +44,20 @@ pub async fn read(state: &State, scope: TenantScope, id: ServiceId) -> Result<Se
     Ok(service)
 }
 
-/// Defines a service.
+/// Defines a service; `answer` is what the client is told, kept where the request is to take effect once.
 ///
 /// # Errors
-/// `type_taken`, `name_taken`, `limit_exceeded`.
-pub async fn create(state: &State, scope: TenantScope, new: NewService) -> Result<Service, Error> {
+/// `type_taken`, `name_taken`, `limit_exceeded`, and those of [`TenantTx::once`](persistence::TenantTx::once).
+pub async fn create(
+    state: &State,
+    scope: TenantScope,
+    once: Option<&Once>,
+    new: NewService,
+    answer: impl FnOnce(&Service) -> Answer,
+) -> Result<Service, Error> {
     let tenant = scope.tenant;
     let mut transaction = state.database.tenant(scope).await?;
+    transaction.once(once).await?;
     let (actor, admission) = transaction.lock_admission().await?;
     authorise(&actor, Action::Create, Resource::Service(tenant))?;
     let candidate = Candidate {
@@ -59,7 +67,7 @@ pub async fn create(state: &State, scope: TenantScope, new: NewService) -> Resul
         reservation: new.config.reservation(),
     };
     admit(&candidate, &admission.services, admission.limits)?;
-    transaction.insert_service(&actor, new).await
+    transaction.insert_service(&actor, new, answer).await
 }
 
 /// Changes a service; `change` reads the change against the service as it is, and refuses a stale one.
@@ -102,5 +110,7 @@ pub async fn delete(
     authorise(&actor, Action::Delete, Resource::Service(service.tenant_id))?;
     check(&service)?;
     service.ensure_deletable()?;
-    transaction.delete_service(id).await
+    transaction
+        .delete_service(id, state.deployment_deadline)
+        .await
 }
