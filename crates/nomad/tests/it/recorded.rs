@@ -4,10 +4,9 @@
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
 use nomad_services_nomad::client::{
-    agent::Token, allocations::ClientStatus, deployments::DeploymentStatus,
-    evaluations::EvaluationStatus, services::CheckStatus,
+    allocations::ClientStatus, deployments::DeploymentStatus, evaluations::EvaluationStatus,
+    services::CheckStatus,
 };
-use secrecy::ExposeSecret;
 
 use crate::agent::{Agent, ID};
 
@@ -19,13 +18,14 @@ pub fn recorded(name: &str) -> String {
     fs::read_to_string(folder().join(name)).unwrap()
 }
 
-async fn agent(answer: String) -> Agent {
+pub async fn answering(answer: String) -> Agent {
     Agent::answering(answer).await
 }
 
 #[test]
 fn every_recorded_answer_is_read_by_a_test() {
     let sources = [
+        include_str!("cluster.rs"),
         include_str!("errors.rs"),
         include_str!("jobs.rs"),
         include_str!("recorded.rs"),
@@ -45,46 +45,8 @@ fn every_recorded_answer_is_read_by_a_test() {
 }
 
 #[tokio::test]
-async fn an_agent_tells_its_health_its_version_and_its_regions() {
-    let health = agent(recorded("agent-health.json")).await;
-    let health = health.client().health().await.unwrap();
-    assert!(health.is_ok());
-    assert_eq!(health.server.unwrap().message, "ok");
-
-    let told = agent(recorded("agent-self-trimmed.json")).await;
-    let told = told.client().agent().await.unwrap();
-    assert_eq!(told.config.region, "global");
-    assert_eq!(told.config.version.version, "2.0.6");
-    assert!(told.config.dev_mode);
-    assert_eq!(told.config.acl, None);
-    assert_eq!(told.stats["raft"]["applied_index"], "1706");
-
-    let regions = agent(recorded("regions.json")).await;
-    assert_eq!(regions.client().regions().await.unwrap(), ["global"]);
-
-    let leader = agent(recorded("status-leader.json")).await;
-    assert_eq!(leader.client().leader().await.unwrap(), "127.0.0.1:4647");
-}
-
-#[tokio::test]
-async fn a_token_is_known_by_its_accessor_and_its_secret_is_not_kept() {
-    let own = agent(recorded("acl-token-self.json")).await;
-    let own = own.client().token().await.unwrap();
-    assert_eq!(own.accessor_id, "00000000-0000-4000-8000-000000000004");
-    assert_eq!((own.kind.as_str(), own.policies.len()), ("client", 1));
-    assert_eq!(own.expiration_time, None);
-    assert!(!format!("{own:?}").contains("00000000-0000-4000-8000-000000000003"));
-
-    let first: Token = serde_json::from_str(&recorded("acl-bootstrap.json")).unwrap();
-    assert_eq!(
-        (first.kind.as_str(), first.policies.len()),
-        ("management", 0)
-    );
-}
-
-#[tokio::test]
 async fn an_evaluation_says_whether_it_placed_what_it_should() {
-    let complete = agent(recorded("eval-complete.json")).await;
+    let complete = answering(recorded("eval-complete.json")).await;
     let complete = complete.namespace().evaluation(ID).await.unwrap();
     assert_eq!(complete.index, 7);
     assert_eq!(complete.status, EvaluationStatus::Complete);
@@ -93,7 +55,7 @@ async fn an_evaluation_says_whether_it_placed_what_it_should() {
     assert!(complete.failed_groups.is_empty());
     assert_eq!(complete.queued_allocations["main"], 0);
 
-    let filtered = agent(recorded("unplaceable-eval-failed-placement.json")).await;
+    let filtered = answering(recorded("unplaceable-eval-failed-placement.json")).await;
     let filtered = filtered.namespace().evaluation(ID).await.unwrap();
     assert_eq!(filtered.status, EvaluationStatus::Complete);
     assert_eq!(
@@ -105,7 +67,7 @@ async fn an_evaluation_says_whether_it_placed_what_it_should() {
     assert_eq!(reason.nodes_available["dc1"], 1);
     assert!(reason.dimension_exhausted.is_empty());
 
-    let exhausted = agent(recorded("exhausted-eval-failed-placement.json")).await;
+    let exhausted = answering(recorded("exhausted-eval-failed-placement.json")).await;
     let exhausted = exhausted.namespace().evaluation(ID).await.unwrap();
     let reason = &exhausted.failed_groups["main"];
     assert_eq!(reason.dimension_exhausted["memory"], 1);
@@ -125,7 +87,7 @@ async fn a_blocked_evaluation_names_the_one_before_it() {
             "c933eea1-2740-2779-7bb2-011e7c8bb70f",
         ),
     ] {
-        let blocked = agent(answer).await;
+        let blocked = answering(answer).await;
         let blocked = blocked.namespace().evaluation(ID).await.unwrap();
         assert_eq!(blocked.status, EvaluationStatus::Blocked);
         assert_eq!(blocked.triggered_by, "queued-allocs");
@@ -135,11 +97,11 @@ async fn a_blocked_evaluation_names_the_one_before_it() {
 
 #[tokio::test]
 async fn a_list_of_evaluations_has_the_newest_first() {
-    let one = agent(recorded("job-evaluations.json")).await;
+    let one = answering(recorded("job-evaluations.json")).await;
     let one = one.namespace().evaluations("ok-web").await.unwrap();
     assert_eq!((one.len(), one[0].create_index), (1, 165));
 
-    let list = agent(recorded("eval-after-deployment-failed.json")).await;
+    let list = answering(recorded("eval-after-deployment-failed.json")).await;
     let list = list.namespace().evaluations("f-none").await.unwrap();
     let triggers: Vec<_> = list.iter().map(|one| one.triggered_by.as_str()).collect();
     assert_eq!(triggers, ["deployment-watcher", "job-register"]);
@@ -186,7 +148,7 @@ async fn a_deployment_says_how_it_ended() {
             false,
         ),
     ] {
-        let deployment = agent(answer).await;
+        let deployment = answering(answer).await;
         let deployment = deployment.namespace().deployment(ID).await.unwrap();
         assert_eq!(deployment.status, status);
         assert_eq!(deployment.status_description, description);
@@ -208,7 +170,7 @@ async fn a_deployment_says_how_it_ended() {
 
 #[tokio::test]
 async fn a_list_of_deployments_has_the_newest_first() {
-    let list = agent(recorded("job-reverted-deployments.json")).await;
+    let list = answering(recorded("job-reverted-deployments.json")).await;
     let list = list.namespace().deployments("rv-a").await.unwrap();
     let versions: Vec<_> = list
         .iter()
@@ -223,11 +185,11 @@ async fn a_list_of_deployments_has_the_newest_first() {
         ]
     );
 
-    let one = agent(recorded("job-deployments.json")).await;
+    let one = answering(recorded("job-deployments.json")).await;
     let one = one.namespace().deployments("ok-web").await.unwrap();
     assert_eq!(one[0].task_groups["main"].healthy_allocs, 1);
 
-    let failed = agent(recorded("job-failed-deployments.json")).await;
+    let failed = answering(recorded("job-failed-deployments.json")).await;
     let failed = failed.namespace().deployments("f").await.unwrap();
     assert_eq!(
         failed[0].status_description,
@@ -237,12 +199,12 @@ async fn a_list_of_deployments_has_the_newest_first() {
 
 #[tokio::test]
 async fn a_changed_deployment_names_its_evaluation_if_there_is_one() {
-    let failed = agent(recorded("deployment-fail-reply.json")).await;
+    let failed = answering(recorded("deployment-fail-reply.json")).await;
     let failed = failed.namespace().fail_deployment(ID).await.unwrap();
     assert_eq!(failed.evaluation_id, "082e35b3-0b72-e3c5-247e-aa15ea66d0ec");
     assert_eq!(failed.reverted_job_version, None);
 
-    let paused = agent(recorded("deployment-pause-reply.json")).await;
+    let paused = answering(recorded("deployment-pause-reply.json")).await;
     let paused = paused.namespace().pause_deployment(ID, true).await.unwrap();
     assert_eq!(
         (
@@ -252,14 +214,14 @@ async fn a_changed_deployment_names_its_evaluation_if_there_is_one() {
         ("", 599)
     );
 
-    let promoted = agent(recorded("deployment-promote-reply.json")).await;
+    let promoted = answering(recorded("deployment-promote-reply.json")).await;
     let promoted = promoted.namespace().promote_deployment(ID).await.unwrap();
     assert_eq!(promoted.deployment_modify_index, 709);
 }
 
 #[tokio::test]
 async fn an_allocation_shows_its_tasks_its_health_and_its_ports() {
-    let full = agent(recorded("allocation.json")).await;
+    let full = answering(recorded("allocation.json")).await;
     let full = full.namespace().allocation(ID).await.unwrap();
     assert_eq!(full.client_status, ClientStatus::Running);
     assert_eq!(full.deployment_id, "3e66011a-f59c-c30c-5cd7-6b76ca1d3f13");
@@ -268,7 +230,7 @@ async fn an_allocation_shows_its_tasks_its_health_and_its_ports() {
     assert_eq!((port.label.as_str(), port.value), ("http", 26190));
     assert_eq!(full.task_states["app"].state, "running");
 
-    let stubs = agent(recorded("job-allocations.json")).await;
+    let stubs = answering(recorded("job-allocations.json")).await;
     let stubs = stubs.namespace().allocations("ok-web").await.unwrap();
     assert_eq!((stubs[0].job_version, stubs[0].id.as_str()), (Some(0), ID));
     assert_eq!(
@@ -276,7 +238,7 @@ async fn an_allocation_shows_its_tasks_its_health_and_its_ports() {
         "Started"
     );
 
-    let failed = agent(recorded("allocations-driver-failure.json")).await;
+    let failed = answering(recorded("allocations-driver-failure.json")).await;
     let failed = failed.namespace().allocations("f-nocmd").await.unwrap();
     assert_eq!(failed[0].client_status, ClientStatus::Failed);
     assert_eq!(failed[0].desired_status, "run");
@@ -291,7 +253,7 @@ async fn an_allocation_shows_its_tasks_its_health_and_its_ports() {
 
 #[tokio::test]
 async fn a_list_of_allocations_has_the_newest_first_and_the_chain_of_replacements() {
-    let list = agent(recorded("job-reverted-allocations.json")).await;
+    let list = answering(recorded("job-reverted-allocations.json")).await;
     let list = list.namespace().allocations("rv-a").await.unwrap();
     let versions: Vec<_> = list.iter().map(|one| one.job_version.unwrap()).collect();
     assert_eq!(versions, [2, 1, 0]);
@@ -308,7 +270,7 @@ async fn a_list_of_allocations_has_the_newest_first_and_the_chain_of_replacement
 
 #[tokio::test]
 async fn a_stopped_allocation_names_the_evaluation_that_replaces_it() {
-    let stopped = agent(recorded("alloc-stop-reply.json")).await;
+    let stopped = answering(recorded("alloc-stop-reply.json")).await;
     let reply = stopped.namespace().stop_allocation(ID).await.unwrap();
     assert_eq!(reply.evaluation_id, "88db8aa7-d5fe-b074-850d-337612aa49f6");
     assert_eq!(reply.index, 955);
@@ -317,7 +279,7 @@ async fn a_stopped_allocation_names_the_evaluation_that_replaces_it() {
 
 #[tokio::test]
 async fn statistics_show_what_is_measured_and_nothing_else() {
-    let stats = agent(recorded("alloc-stats.json")).await;
+    let stats = answering(recorded("alloc-stats.json")).await;
     let stats = stats.namespace().stats(ID).await.unwrap();
     assert_eq!(stats.resource_usage.memory.resident(), Some(19_333_120));
     assert_eq!(stats.resource_usage.memory.usage(), None);
@@ -334,7 +296,7 @@ async fn statistics_show_what_is_measured_and_nothing_else() {
 async fn statistics_without_a_sample_are_empty() {
     let none = r#"{"ResourceUsage":{"CpuStats":{"Measured":null,"Percent":0},"DeviceStats":null,
         "MemoryStats":{"Measured":null,"RSS":0}},"Tasks":{},"Timestamp":0}"#;
-    let stats = agent(none.to_owned()).await;
+    let stats = answering(none.to_owned()).await;
     let stats = stats.namespace().stats(ID).await.unwrap();
     assert_eq!(stats.resource_usage.memory.resident(), None);
     assert_eq!(stats.timestamp_nanos, 0);
@@ -342,110 +304,23 @@ async fn statistics_without_a_sample_are_empty() {
 
 #[tokio::test]
 async fn services_and_checks_are_read() {
-    let checks = agent(recorded("alloc-checks.json")).await;
+    let checks = answering(recorded("alloc-checks.json")).await;
     let checks = checks.namespace().checks(ID).await.unwrap();
     let check = checks.values().next().unwrap();
     assert_eq!(check.status, CheckStatus::Success);
     assert_eq!((check.check.as_str(), check.status_code), ("up", 200));
-    let stopped = agent("null".to_owned()).await;
+    let stopped = answering("null".to_owned()).await;
     assert!(stopped.namespace().checks(ID).await.unwrap().is_empty());
 
-    let all = agent(recorded("services.json")).await;
+    let all = answering(recorded("services.json")).await;
     let all = all.namespace().services().await.unwrap();
     assert_eq!(all[0].services[0].service_name, "ok-web");
 
-    let one = agent(recorded("service.json")).await;
+    let one = answering(recorded("service.json")).await;
     let one = one.namespace().service("ok-web").await.unwrap();
     assert_eq!((one[0].address.as_str(), one[0].port), ("127.0.0.1", 26190));
 
-    let of_job = agent(recorded("job-services.json")).await;
+    let of_job = answering(recorded("job-services.json")).await;
     let of_job = of_job.namespace().job_services("ok-web").await.unwrap();
     assert_eq!(of_job[0].allocation_id, ID);
-}
-
-#[tokio::test]
-async fn namespaces_are_read_and_written_back_without_loss() {
-    let list = agent(recorded("namespaces.json")).await;
-    let list = list.client().namespaces().await.unwrap();
-    let names: Vec<_> = list.iter().map(|one| one.name.as_str()).collect();
-    assert_eq!(names, ["default", "t-a", "t-b"]);
-
-    let plain = agent(recorded("namespace.json")).await;
-    let plain = plain.client().namespace("t-a").await.unwrap();
-    assert_eq!(plain.description, "d2");
-    assert!(plain.meta.is_empty() && plain.capabilities.is_none());
-
-    let limited = agent(recorded("namespace-capabilities.json")).await;
-    let namespace = limited.client().namespace("t-cap").await.unwrap().value;
-    let capabilities = namespace.capabilities.clone().unwrap();
-    assert_eq!(capabilities.disabled_task_drivers, ["raw_exec"]);
-    assert!(capabilities.enabled_task_drivers.is_empty());
-
-    let limited = Agent::answering("").await;
-    limited.client().write_namespace(&namespace).await.unwrap();
-    let sent = limited.last();
-    assert_eq!(
-        (sent.method.as_str(), sent.path.as_str()),
-        ("PUT", "/v1/namespace/t-cap")
-    );
-    let mut sent = sent.json();
-    let mut original: serde_json::Value =
-        serde_json::from_str(&recorded("namespace-capabilities.json")).unwrap();
-    // An empty list or map is Nomad's null.
-    for (key, value) in sent["Capabilities"].as_object_mut().unwrap() {
-        if value.as_array().is_some_and(Vec::is_empty) {
-            *value = original["Capabilities"][key].take();
-        }
-    }
-    sent["Meta"] = original["Meta"].take();
-    original["Capabilities"] = sent["Capabilities"].clone();
-    assert_eq!(sent, original);
-}
-
-#[tokio::test]
-async fn variables_are_read_and_their_items_are_not_printed() {
-    let variable = agent(recorded("variable.json")).await;
-    let variable = variable.namespace().variable("app/cfg").await.unwrap();
-    assert_eq!(variable.stub.modify_index, 1041);
-    assert_eq!(variable.items["quote"].expose_secret(), "a\"b\nc");
-    assert!(!format!("{variable:?}").contains("a\\\"b"));
-
-    let list = agent(recorded("vars-list.json")).await;
-    let list = list.namespace().variables("app/").await.unwrap();
-    assert_eq!((list.len(), list[1].path.as_str()), (2, "app/new"));
-
-    let written = agent(recorded("variable-put.json")).await;
-    let items = [("k".to_owned(), "v2".into())].into();
-    let stub = written
-        .namespace()
-        .write_variable("app/cfg", &items, Some(1041))
-        .await
-        .unwrap();
-    assert_eq!((stub.create_index, stub.modify_index), (1041, 1045));
-    let sent = written.last();
-    assert_eq!(sent.json(), serde_json::json!({"Items": {"k": "v2"}}));
-    assert_eq!(sent.path, "/v1/var/app%2Fcfg");
-    assert!(sent.asks("cas=1041"));
-}
-
-#[tokio::test]
-async fn nodes_pools_and_the_scheduler_are_read() {
-    let nodes = agent(recorded("nodes.json")).await;
-    let nodes = nodes.client().nodes().await.unwrap();
-    assert!(nodes[0].can_run("raw_exec"));
-    assert!(!nodes[0].can_run("docker"));
-    assert!(
-        nodes[0].drivers["docker"]
-            .health_description
-            .contains("docker daemon")
-    );
-
-    let pools = agent(recorded("node-pools.json")).await;
-    let pools = pools.client().node_pools().await.unwrap();
-    assert_eq!((pools.len(), pools[1].name.as_str()), (2, "default"));
-
-    let scheduler = agent(recorded("scheduler-configuration.json")).await;
-    let scheduler = scheduler.client().scheduler_configuration().await.unwrap();
-    assert_eq!(scheduler.scheduler_algorithm, "binpack");
-    assert!(!scheduler.memory_oversubscription_enabled);
 }
