@@ -232,9 +232,11 @@ fn names_an_absent_job(text: &str) -> bool {
 }
 
 fn classify_server_error(text: &str) -> ErrorKind {
-    const DENIED: [&str; 3] = [
+    const DENIED: [&str; 4] = [
         "ACL token expired",
         "ACL token not found",
+        // An allocation that exists reads like this when the token lacks the right; an absent one answers 404.
+        "Unknown allocation",
         "failed to parse signed token",
     ];
     const ENDED: [&str; 3] = [
@@ -242,54 +244,46 @@ fn classify_server_error(text: &str) -> ErrorKind {
         "restart of an alloc that should not run",
         "terminal deployment",
     ];
-    // What a job's own text may hold comes after the tests on how a message begins, so that it can't choose the kind.
-    if text.starts_with("Enforcing job modify index") {
+    const INVALID: [&str; 8] = [
+        "Could not find task runner for task",
+        "Current job has version",
+        "Invalid namespace",
+        "Task not found",
+        "can not delete default namespace",
+        "can't revert to current version",
+        "cannot update job from type",
+        "task name cannot be set when restarting all tasks",
+    ];
+    let begins = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
+    if begins(&["Enforcing job modify index"]) {
         ErrorKind::IndexConflict
-    } else if DENIED.iter().any(|start| text.starts_with(start))
-        // An allocation that exists reads like this when the token lacks the right; an absent one answers 404.
-        || text.starts_with("Unknown allocation")
-        || text.ends_with("Permission denied")
-    {
+    } else if begins(&INVALID) || text.contains("UUID must be 36 characters") {
+        ErrorKind::Invalid
+    } else if let Some((_, first)) = text.split_once(" occurred:\n\t* ") {
+        classify_validation(first)
+    } else if begins(&DENIED) || text.ends_with("Permission denied") {
         ErrorKind::PermissionDenied
     } else if text.ends_with("No cluster leader") {
         ErrorKind::NoLeader
     } else if text == "No path to region" {
         ErrorKind::RegionMissing
-    } else if text == "deployment not found"
-        || text == "namespace not found"
-        || names_an_absent_job(text)
+    } else if begins(&["deployment not found", "namespace not found"]) || names_an_absent_job(text)
     {
         ErrorKind::NotFound
-    } else if text.starts_with("can't ") && ENDED.iter().any(|end| text.ends_with(end))
-        || ENDED.contains(&text)
-    {
+    } else if ENDED.iter().any(|end| text.ends_with(end)) {
         ErrorKind::AlreadyEnded
-    } else if text.starts_with("1 error occurred:\n\t* job \"")
-        && text.contains("\" is in nonexistent namespace \"")
-    {
-        ErrorKind::NamespaceMissing
-    } else if text.contains("has non-terminal") || text.contains("associated with it in regions") {
-        ErrorKind::NamespaceInUse
-    } else if is_validation(text) {
-        ErrorKind::Invalid
     } else {
         ErrorKind::Unexpected
     }
 }
 
-/// What Nomad's validation says, with the status it has: 500.
-fn is_validation(text: &str) -> bool {
-    const STARTS: [&str; 8] = [
-        "can not delete default namespace",
-        "can't revert to current version",
-        "cannot update job from type",
-        "Could not find task runner for task",
-        "Current job has version",
-        "Invalid namespace",
-        "Task not found",
-        "task name cannot be set when restarting all tasks",
-    ];
-    text.contains(" occurred:\n")
-        || text.contains("UUID must be 36 characters")
-        || STARTS.iter().any(|start| text.starts_with(start))
+/// The first of the errors in a list of them. It can quote a tenant's text, so only its beginning decides.
+fn classify_validation(first: &str) -> ErrorKind {
+    if first.starts_with("job \"") && first.contains("\" is in nonexistent namespace \"") {
+        ErrorKind::NamespaceMissing
+    } else if first.starts_with("namespace \"") && first.contains(" in regions: [") {
+        ErrorKind::NamespaceInUse
+    } else {
+        ErrorKind::Invalid
+    }
 }
