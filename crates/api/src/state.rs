@@ -1,20 +1,36 @@
 //! What every request handler works with.
 
-use domain::Plan;
+use std::sync::Arc;
+
+use domain::{Plan, ServiceId, deployment::JobPlace};
 use persistence::Database;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     idempotency::Fingerprints,
+    lifecycle::Lifecycle,
     sign_in::{AccessTokens, PasswordHasher},
 };
 
 /// The parts of a running server, shared by its requests.
 #[derive(Debug)]
 pub struct State {
+    /// Whether the server starts, serves or drains, and its background work.
+    pub lifecycle: Lifecycle,
     /// The database.
     pub database: Database,
+    /// The cluster that runs the services.
+    pub nomad: nomad::Nomad,
+    /// The namespace of every job.
+    pub namespace: String,
+    /// Tells this server's worker that there is something to do.
+    pub wake_worker: Arc<Notify>,
+    /// Each follower of a log holds a connection to Nomad, which allows only so many.
+    pub log_followers: Arc<Semaphore>,
     /// Issues and verifies access tokens.
     pub access_tokens: AccessTokens,
+    /// How long a deployment may take.
+    pub deployment_deadline: std::time::Duration,
     /// How long a session lasts without being used.
     pub refresh_duration: std::time::Duration,
     /// Hashes passwords.
@@ -26,6 +42,11 @@ pub struct State {
 }
 
 impl State {
+    /// Where the job of a service is.
+    pub fn place_of(&self, service: ServiceId) -> JobPlace {
+        JobPlace::of(&self.namespace, service)
+    }
+
     /// What a tenant of `plan` may have.
     pub fn limits(&self, plan: Plan) -> domain::Limits {
         domain::Limits::of_tenant(plan, plan.max_services(self.max_services))

@@ -59,7 +59,7 @@ fn service(row: &QueryResult) -> Result<Service, Error> {
     })
 }
 
-fn one(rows: &[QueryResult]) -> Result<Service, Error> {
+pub(crate) fn one(rows: &[QueryResult]) -> Result<Service, Error> {
     service(rows.first().ok_or_else(|| Error::not_found("service"))?)
 }
 
@@ -196,22 +196,13 @@ impl TenantTx {
             .await?;
         one(&rows)
     }
-
-    /// Removes a service with its deployments, and commits.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn delete_service(self, id: ServiceId) -> Result<(), Error> {
-        let delete = service::Entity::delete_by_id(id.0).build(DbBackend::Postgres);
-        self.finish([delete]).await.map(drop)
-    }
 }
 
-fn by_id(id: ServiceId) -> sea_orm::Select<service::Entity> {
+pub(crate) fn by_id(id: ServiceId) -> sea_orm::Select<service::Entity> {
     service::Entity::find_by_id(id.0)
 }
 
-fn locked(id: ServiceId) -> Statement {
+pub(crate) fn locked(id: ServiceId) -> Statement {
     by_id(id).lock_exclusive().build(DbBackend::Postgres)
 }
 

@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, path::Path};
 
 use bytes::Bytes;
 use embedded_postgres::test_database::TestDatabase;
-use nomad_services::{server, settings::Settings};
+use nomad_services::{lifecycle::Phase, server, settings::Settings};
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -67,8 +67,10 @@ impl TestApp {
         let settings =
             Settings::from_sources(Path::new("../config"), &variables).expect("settings");
         let application = server::build(&settings).await.expect("a server");
-        let port = application.port();
-        actix_web::rt::spawn(application.run());
+        let port = application.address().port();
+        let state = application.state();
+        actix_web::rt::spawn(application.run(std::future::pending()));
+        state.lifecycle.reached(Phase::Serving).await;
         Self {
             address: format!("http://127.0.0.1:{port}"),
             http: Client::new(),

@@ -14,7 +14,7 @@ use actix_web::{
 use domain::{Error, TenantId, UserId};
 use persistence::TenantScope;
 
-use crate::{problem::Problem, request_id::RequestId, state::State};
+use crate::{observability::requests, problem::Problem, request_id::RequestId, state::State};
 
 /// Somebody with a good access token. Whether the user is still active, the database says.
 #[derive(Clone, Debug)]
@@ -47,6 +47,7 @@ impl Caller {
             .map(|(_, token)| token.trim())
             .ok_or_else(Error::unauthenticated)?;
         let claims = state.access_tokens.verify(token)?;
+        requests::identify(claims.sub, claims.tid);
         let user_agent = request
             .headers()
             .get(USER_AGENT)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use domain::{Role, ServiceStatus, ServiceType};
+use domain::{DeploymentStatus, Role, ServiceStatus, ServiceType};
 use utoipa::{
     ToSchema,
     openapi::{
@@ -263,6 +263,16 @@ pub(crate) fn service_type() -> Object {
 /// The states a service can be in.
 pub(crate) fn service_status() -> Object {
     one_of(ServiceStatus::ALL.iter().map(|status| status.as_str()))
+}
+
+/// The states a deployment can be in.
+pub(crate) fn deployment_status() -> Object {
+    one_of(DeploymentStatus::ALL.iter().map(|status| status.as_str()))
+}
+
+/// The outputs a task has.
+pub(crate) fn log_type() -> Object {
+    one_of(["stdout", "stderr"].into_iter())
 }
 
 fn one_of(texts: impl Iterator<Item = &'static str>) -> Object {

@@ -1,12 +1,17 @@
 //! Whether the process lives, and whether it can serve.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use actix_web::{HttpResponse, web::Data};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::state::State;
+use crate::{lifecycle::Phase, state::State};
+
+/// How long what the product depends on may take to answer.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+const OK: &str = "ok";
 
 /// The process lives.
 #[derive(Debug, Serialize, ToSchema)]
@@ -18,7 +23,7 @@ pub struct Liveness {
 /// Whether it can serve.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Readiness {
-    /// `ready`, or `unready` without the database.
+    /// `ready`; `degraded` without Nomad; `unready` without the database, while it starts, and while it drains.
     status: &'static str,
     /// What it depends on.
     checks: Checks,
@@ -27,7 +32,10 @@ pub struct Readiness {
 /// What serving depends on: `ok`, or what is wrong.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Checks {
+    /// The database holds everything: nothing works without it.
     database: String,
+    /// Without Nomad all works except what runs there.
+    nomad: String,
 }
 
 /// What older clients ask for.
@@ -51,22 +59,40 @@ pub async fn live() -> HttpResponse {
 
 /// Whether it can serve
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
-    (status = 200, description = "It can.", body = Readiness),
-    (status = 503, description = "It can't: the database does not answer.", body = Readiness),
+    (status = 200, description = "It can: `ready`, or `degraded` where Nomad does not answer.", body = Readiness),
+    (status = 503, description = "It can't: the database does not answer, or it starts or drains.", body = Readiness),
 ))]
 pub async fn ready(state: Data<Arc<State>>) -> HttpResponse {
-    let (mut response, status, database) = match state.database.ping().await {
-        Ok(()) => (HttpResponse::Ok(), "ready", "ok".to_owned()),
-        Err(error) => (
-            HttpResponse::ServiceUnavailable(),
-            "unready",
-            error.detail().to_owned(),
-        ),
+    let database = check(async {
+        let answered = state.database.ping().await;
+        answered.map_err(|error| error.detail().to_owned())
+    });
+    let nomad = check(async {
+        match state.nomad.client().health().await {
+            Ok(health) if health.is_ok() => Ok(()),
+            Ok(_) => Err("the agent says that it does not work".to_owned()),
+            Err(error) => Err(error.text().to_owned()),
+        }
+    });
+    let (database, nomad) = tokio::join!(database, nomad);
+    let serves = state.lifecycle.phase() == Phase::Serving && database == OK;
+    let (mut response, status) = match (serves, nomad == OK) {
+        (false, _) => (HttpResponse::ServiceUnavailable(), "unready"),
+        (true, false) => (HttpResponse::Ok(), "degraded"),
+        (true, true) => (HttpResponse::Ok(), "ready"),
     };
     response.json(Readiness {
         status,
-        checks: Checks { database },
+        checks: Checks { database, nomad },
     })
+}
+
+async fn check(question: impl Future<Output = Result<(), String>>) -> String {
+    match tokio::time::timeout(DEADLINE, question).await {
+        Ok(Ok(())) => OK.to_owned(),
+        Ok(Err(reason)) => reason,
+        Err(_) => format!("no answer within {DEADLINE:?}"),
+    }
 }
 
 /// Whether the process lives, for older clients

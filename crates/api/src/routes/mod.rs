@@ -3,8 +3,11 @@
 
 mod admin;
 mod auth;
+mod deployments;
 mod entity_tag;
 mod health;
+mod inspection;
+mod log_events;
 mod paging;
 mod services;
 mod users;
@@ -22,11 +25,12 @@ use domain::Error;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
+    edge,
     extract::BodyLimits,
     json::JsonLimits,
     openapi,
     problem::{self, Problem},
-    query, request_id,
+    query,
     settings::ServerSettings,
 };
 
@@ -63,6 +67,13 @@ routes! {
     "/api/v1/users/me" => get users::read_me, put users::update_me;
     "/api/v1/services" => get services::list, post services::create;
     "/api/v1/services/{id}" => get services::read, put services::replace, patch services::update, delete services::delete;
+    "/api/v1/services/{id}/start" => post deployments::start;
+    "/api/v1/services/{id}/stop" => post deployments::stop;
+    "/api/v1/services/{id}/restart" => post deployments::restart;
+    "/api/v1/services/{id}/deployments" => get deployments::list;
+    "/api/v1/services/{id}/logs" => get inspection::logs;
+    "/api/v1/services/{id}/metrics" => get inspection::metrics;
+    "/api/v1/deployments/{id}" => get deployments::read;
     "/api/v1/admin/users" => get admin::list_users;
     "/api/v1/admin/users/{id}/role" => put admin::set_role;
     "/api/v1/admin/users/{id}/activate" => put admin::activate;
@@ -83,8 +94,8 @@ pub fn configure(settings: &ServerSettings) -> impl Fn(&mut ServiceConfig) + Clo
     move |config| {
         let mut api = scope("")
             .wrap(from_fn(query::check))
+            .wrap(from_fn(edge::wait_for_start))
             .wrap(from_fn(problem::complete))
-            .wrap(from_fn(request_id::identify))
             .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
             .app_data(limits)
             .app_data(

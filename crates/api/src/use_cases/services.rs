@@ -56,6 +56,7 @@ pub async fn create(
     answer: impl FnOnce(&Service) -> Answer,
 ) -> Result<Service, Error> {
     let tenant = scope.tenant;
+    state.nomad.jobs.check_config(&new.config).await?;
     let mut transaction = state.database.tenant(scope).await?;
     transaction.once(once).await?;
     let (actor, admission) = transaction.lock_admission().await?;
@@ -84,6 +85,9 @@ pub async fn update(
     let (actor, admission, service) = transaction.lock_admission_of(id).await?;
     authorise(&actor, Action::Update, Resource::Service(service.tenant_id))?;
     let patch = change(&service)?;
+    if let Some(config) = &patch.config {
+        state.nomad.jobs.check_config(config).await?;
+    }
     let config = patch.config.as_ref().unwrap_or(&service.config);
     let candidate = Candidate {
         id: Some(id),
@@ -110,5 +114,7 @@ pub async fn delete(
     authorise(&actor, Action::Delete, Resource::Service(service.tenant_id))?;
     check(&service)?;
     service.ensure_deletable()?;
-    transaction.delete_service(id).await
+    transaction
+        .delete_service(id, state.deployment_deadline)
+        .await
 }

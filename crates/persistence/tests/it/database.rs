@@ -18,6 +18,14 @@ pub struct Fixture {
 impl Fixture {
     /// With at most `connections`.
     pub async fn new(connections: usize) -> Self {
+        Self::with(PoolSettings {
+            max_open: connections,
+            ..PoolSettings::default()
+        })
+        .await
+    }
+
+    pub async fn with(bounds: PoolSettings) -> Self {
         let owned =
             TestDatabase::new(|url| async move { migration::up(&url).await.unwrap() }).await;
         let url = secrecy_text(&owned);
@@ -29,10 +37,6 @@ impl Fixture {
                 .into(),
             ssl_mode: SslMode::Disable,
             ssl_root_certificate: None,
-        };
-        let bounds = PoolSettings {
-            max_open: connections,
-            ..PoolSettings::default()
         };
         Self {
             database: Database::new(&settings, bounds).unwrap(),
