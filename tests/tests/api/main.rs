@@ -5,5 +5,7 @@ mod app;
 mod auth;
 mod contract;
 mod idempotency;
+mod older_clients;
+mod requests;
 mod services;
 mod users;
