@@ -185,14 +185,14 @@ async fn with_two_tenants() -> TestDatabase {
                  INSERT INTO subscriptions (tenant_id, plan) VALUES ('{id}', 'free');
                  INSERT INTO refresh_tokens (family_id, user_id, token_hash, expires_at)
                      VALUES ('{id}', '{id}', '{id}', CURRENT_TIMESTAMP);
-                 INSERT INTO idempotency_keys (user_id, key, fingerprint) VALUES ('{id}', '', '');
+                 INSERT INTO idempotency_keys (user_id, key, fingerprint, status, response) VALUES ('{id}', '', '', 201, '{{}}');
                  SET LOCAL ROLE nomad_services_app;
                  SET LOCAL app.tenant_id = '{id}';
                  INSERT INTO services (id, name, type, tenant_id, created_by) VALUES ('{id}', '', 'custom', '{id}', '{id}');
                  INSERT INTO service_deployments (service_id, deployed_by) VALUES ('{id}', '{id}');
                  INSERT INTO api_keys (name, key, user_id, tenant_id) VALUES ('', '{id}', '{id}', '{id}');
-                 INSERT INTO deployment_tasks (tenant_id, service_id, action, deadline_at)
-                     VALUES ('{id}', '{id}', 'start', CURRENT_TIMESTAMP);
+                 INSERT INTO deployment_tasks (tenant_id, service_id, action, nomad_namespace, nomad_job_id, phase, deadline_at)
+                     VALUES ('{id}', '{id}', 'start', '', '', '{{}}', CURRENT_TIMESTAMP);
                  COMMIT"
             ))
             .await

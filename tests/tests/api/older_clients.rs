@@ -66,7 +66,7 @@ async fn signed_in(app: &TestApp) -> (Script<'_>, Value) {
     let login = json!({"username": "ada", "password": "correct horse battery"});
     let (status, session) = app.post("/auth/login", login).await;
     assert_eq!(status, StatusCode::OK);
-    let token = session["token"].as_str().unwrap().to_owned();
+    let token = session["token"].as_str().expect("a token").to_owned();
     (Script { app, token }, session)
 }
 
