@@ -4,5 +4,6 @@ mod admin;
 mod app;
 mod auth;
 mod contract;
+mod operations;
 mod services;
 mod users;
