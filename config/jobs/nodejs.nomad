@@ -127,7 +127,7 @@ job "nodejs" {
         args  = var.image == "node:22-alpine" ? ["node", "-e", local.greeting] : []
       }
 
-      env = merge({ NODE_ENV = var.NODE_ENV, PORT = tostring(local.port) }, var.environment)
+      env = merge({ NODE_ENV = var.NODE_ENV, PORT = format("%d", local.port) }, var.environment)
 
       kill_timeout = "10s"
 

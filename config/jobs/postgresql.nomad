@@ -130,7 +130,7 @@ job "postgresql" {
       }
 
       env = merge(
-        { PGDATA = "/alloc/data/pgdata", PGPORT = tostring(element(concat(var.ports, [5432]), 0)) },
+        { PGDATA = "/alloc/data/pgdata", PGPORT = format("%d", element(concat(var.ports, [5432]), 0)) },
         var.environment,
         { for name, value in { POSTGRES_DB = var.DB_NAME, POSTGRES_USER = var.DB_USER } : name => value if value != "" },
       )

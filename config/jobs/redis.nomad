@@ -127,7 +127,7 @@ job "redis" {
 
         args = [
           "redis-server",
-          "--port", tostring(local.port),
+          "--port", format("%d", local.port),
           "--dir", "/alloc/data",
           "--appendonly", "yes",
           # A part of the memory is for the server itself and for writing its file anew.

@@ -1,5 +1,7 @@
 //! Tasks from outside: real processes that are captured, signalled, killed and guarded, and played ones.
 
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -13,6 +15,7 @@ use nomad_sim::{
 };
 use serde_json::{Value, json};
 use tokio::{
+    io::{AsyncBufReadExt, BufReader},
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
     time::{sleep, timeout},
 };
@@ -463,5 +466,49 @@ async fn ten_thousand_played_tasks_fit_one_process() {
     }
     for _ in &handles {
         assert_eq!(next(&mut reports).await, ended(0, 0));
+    }
+}
+
+/// Tells the copy of this program that plays the simulator what it is.
+const ROLE: &str = "NOMAD_SIM_TEST_ROLE";
+
+#[tokio::test]
+async fn a_task_and_what_it_started_die_with_a_simulator_that_is_killed() {
+    if std::env::var_os(ROLE).is_some() {
+        let (report, mut reports) = unbounded_channel();
+        let handle = start(
+            shell("trap '' INT TERM HUP; sleep 600 & echo $! $$; wait"),
+            report,
+        );
+        assert_eq!(next(&mut reports).await, TaskEvent::Started);
+        until_printed(&handle, "\n").await;
+        eprintln!("processes {}", printed(&handle));
+        sleep(PATIENCE).await;
+        return;
+    }
+    let mut simulator = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture"])
+        .arg("a_task_and_what_it_started_die_with_a_simulator_that_is_killed")
+        .env(ROLE, "simulator")
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(simulator.stderr.take().unwrap()).lines();
+    let processes = loop {
+        let line = timeout(PATIENCE, lines.next_line())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        if let Some(processes) = line.strip_prefix("processes ") {
+            break processes.to_owned();
+        }
+    };
+    // SIGKILL: nothing in the simulator can run any more.
+    simulator.kill().await.unwrap();
+    for process in processes.split_whitespace() {
+        until_gone(process).await;
     }
 }

@@ -24,6 +24,9 @@ pub(super) struct Found {
     pub(super) bound: Bound,
 }
 
+/// Reads a block that a shape does not describe into what stands around it; says whether it knows that block.
+pub(super) type Special = fn(&mut Object<String, Value>, &Found) -> Result<bool, String>;
+
 /// What a block is before anything is written in it.
 pub(super) fn skeleton(shape: &Shape) -> Object<String, Value> {
     let mut object = Object::new();
@@ -51,7 +54,7 @@ impl Field {
     }
 }
 
-/// Reads a body. Blocks that its shape does not know go to `special`, which says whether it knows them.
+/// Reads a body. Blocks that its shape does not know go to `special`.
 ///
 /// # Errors
 /// In Nomad's words.
@@ -59,7 +62,7 @@ pub(super) fn read(
     shape: &Shape,
     body: &Body,
     bound: &Bound,
-    special: &mut dyn FnMut(&mut Object<String, Value>, &Found) -> Result<bool, String>,
+    special: Special,
 ) -> Result<Object<String, Value>, String> {
     let mut object = skeleton(shape);
     for attribute in body.attributes() {
@@ -265,9 +268,7 @@ fn argument(field: &Field, expression: &Expression, bound: &Bound) -> Result<Val
             hcl::Value::Number(_) => Ok(json(&value)),
             hcl::Value::String(text) => {
                 let nanoseconds = duration::nanoseconds(text).map_err(|reason| {
-                    format!(
-                        "input.hcl: Unsuitable duration value; Unsuitable duration value: {reason}"
-                    )
+                    format!("input.hcl: Unsuitable value type; Unsuitable duration value: {reason}")
                 })?;
                 Ok(nanoseconds.into())
             }

@@ -5,8 +5,8 @@ use serde_json::{Map as Object, Value, json};
 use super::{
     block::skeleton,
     shapes::{
-        CHECK, CHECK_RESTART, EPHEMERAL_DISK, GROUP, JOB, LOGS, MIGRATE, NETWORK, PORT, RESCHEDULE,
-        RESOURCES, RESTART, SERVICE, Shape, TASK, TEMPLATE, UPDATE, VOLUME_MOUNT,
+        ARTIFACT, CHECK, CHECK_RESTART, EPHEMERAL_DISK, GROUP, JOB, LOGS, MIGRATE, NETWORK, PORT,
+        RESCHEDULE, RESOURCES, RESTART, SERVICE, Shape, TASK, TEMPLATE, UPDATE, VOLUME_MOUNT,
     },
 };
 
@@ -106,9 +106,16 @@ fn canonicalize_task(task: &mut Object<String, Value>, restart: &Value, name: &s
             template,
             &json!({
                 "ChangeMode": "restart", "ChangeSignal": "", "DestPath": "", "EmbeddedTmpl": "", "Envvars": false,
-                "ErrMissingKey": false, "LeftDelim": "{{", "Perms": "0644", "RightDelim": "}}", "SourcePath": "",
+                "ErrMissingKey": false, "LeftDelim": "{{", "Once": false, "Perms": "0644", "RightDelim": "}}", "SourcePath": "",
                 "Splay": 5 * SECOND, "VaultGrace": 0,
             }),
+        );
+    }
+    for artifact in objects(&mut task["Artifacts"]) {
+        complete(artifact, &ARTIFACT);
+        fill(
+            artifact,
+            &json!({"GetterInsecure": false, "GetterMode": "any", "RelativeDest": "local/"}),
         );
     }
     for mount in objects(&mut task["VolumeMounts"]) {
@@ -132,7 +139,7 @@ fn services(services: &mut Value, name: &str) {
                 "Provider": "consul",
             }),
         );
-        let restart = check_restart(&mut service["CheckRestart"]);
+        let restart = service["CheckRestart"].clone();
         let update = service["OnUpdate"].clone();
         for check in objects(&mut service["Checks"]) {
             complete(check, &CHECK);
@@ -140,16 +147,15 @@ fn services(services: &mut Value, name: &str) {
             if check["CheckRestart"].is_null() {
                 check["CheckRestart"] = restart.clone();
             }
-            check_restart(&mut check["CheckRestart"]);
+            if check["CheckRestart"].is_object() {
+                filled(
+                    &mut check["CheckRestart"],
+                    &CHECK_RESTART,
+                    &json!({"Grace": SECOND}),
+                );
+            }
         }
     }
-}
-
-fn check_restart(restart: &mut Value) -> Value {
-    if !restart.is_null() {
-        filled(restart, &CHECK_RESTART, &json!({"Grace": SECOND}));
-    }
-    restart.clone()
 }
 
 fn update() -> Value {

@@ -5,7 +5,7 @@ use serde_json::{Map as Object, Value, json};
 
 use super::{
     block::{Bound, Found, free, push, read},
-    shapes::{JOB, NETWORK, Nested, PORT, TASK},
+    shapes::{AFFINITY, CONSTRAINT, JOB, NETWORK, Nested, PORT, SHORTHANDS, TASK, TEMPLATE},
 };
 
 /// The job of a file.
@@ -24,7 +24,7 @@ pub(super) fn job(file: &Body, bound: &Bound) -> Result<Value, String> {
         match found.name.as_str() {
             "variable" | "locals" => {}
             "job" => {
-                let mut content = read(&JOB, &found.body, &found.bound, &mut |_, _| Ok(false))?;
+                let mut content = read(&JOB, &found.body, &found.bound, nothing_else)?;
                 for key in ["ID", "Name"] {
                     if content[key].is_null() {
                         content.insert(key.into(), found.label.clone().into());
@@ -47,16 +47,55 @@ pub(super) fn job(file: &Body, bound: &Bound) -> Result<Value, String> {
 pub(super) fn block(nested: &Nested, found: &Found) -> Result<Object<String, Value>, String> {
     let shape = nested.shape;
     if std::ptr::eq(shape, &NETWORK) {
-        return read(shape, &found.body, &found.bound, &mut port);
+        return read(shape, &found.body, &found.bound, port);
     }
     if std::ptr::eq(shape, &TASK) {
-        return read(shape, &found.body, &found.bound, &mut config);
+        return read(shape, &found.body, &found.bound, config);
     }
-    let mut content = read(shape, &found.body, &found.bound, &mut |_, _| Ok(false))?;
-    if content.get("Operand") == Some(&json!("")) {
-        content.insert("Operand".into(), "=".into());
+    let mut content = read(shape, &found.body, &found.bound, nothing_else)?;
+    if std::ptr::eq(shape, &CONSTRAINT) || std::ptr::eq(shape, &AFFINITY) {
+        write_out_shorthands(&mut content);
+    }
+    if std::ptr::eq(shape, &TEMPLATE) {
+        // What Nomad's parser fills in even when it is not asked for defaults.
+        let defaults = [
+            ("ChangeMode", json!("restart")),
+            ("ErrMissingKey", json!(false)),
+            ("Perms", json!("0644")),
+            ("Splay", json!(5_000_000_000_u64)),
+        ];
+        for (key, default) in defaults {
+            let field = content.entry(key).or_insert(Value::Null);
+            if field.is_null() {
+                *field = default;
+            }
+        }
     }
     Ok(content)
+}
+
+fn nothing_else(_: &mut Object<String, Value>, _: &Found) -> Result<bool, String> {
+    Ok(false)
+}
+
+fn write_out_shorthands(content: &mut Object<String, Value>) {
+    for operator in SHORTHANDS {
+        let side = match content.remove(operator) {
+            Some(Value::String(side)) => side,
+            Some(Value::Bool(true)) => "true".to_owned(),
+            _ => continue,
+        };
+        let key = if operator == "distinct_property" {
+            "LTarget"
+        } else {
+            "RTarget"
+        };
+        content.insert(key.into(), side.into());
+        content.insert("Operand".into(), operator.into());
+    }
+    if content["Operand"] == "" {
+        content.insert("Operand".into(), "=".into());
+    }
 }
 
 /// A port is dynamic where it is not told which one it is.
@@ -64,7 +103,7 @@ fn port(network: &mut Object<String, Value>, found: &Found) -> Result<bool, Stri
     if found.name != "port" {
         return Ok(false);
     }
-    let mut port = read(&PORT, &found.body, &found.bound, &mut |_, _| Ok(false))?;
+    let mut port = read(&PORT, &found.body, &found.bound, nothing_else)?;
     port.insert("Label".into(), found.label.clone().into());
     let key = if port["Value"] == 0 {
         "DynamicPorts"

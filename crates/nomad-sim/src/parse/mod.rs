@@ -15,7 +15,7 @@ use hcl::edit::{
     Span,
     expr::Expression,
     parser::parse_body,
-    structure::Structure,
+    structure::{Block, Structure},
     template::Element,
     visit::{Visit, visit_expr},
 };
@@ -52,7 +52,7 @@ fn parse_source(source: &str, values: &str) -> Result<Value, String> {
         .iter()
         .filter_map(Structure::as_block)
         .filter(|block| block.ident.as_str() == "job")
-        .map(|block| range(source, block.ident.span()))
+        .map(|block| range(source, header(block)))
         .collect();
     match jobs.as_slice() {
         [] => {
@@ -138,6 +138,13 @@ impl Visit for Lines<'_> {
         }
         visit_expr(self, expression);
     }
+}
+
+/// A block's type and labels.
+fn header(block: &Block) -> Option<Range<usize>> {
+    let start = block.ident.span()?.start;
+    let last = block.labels.last().and_then(|label| label.span());
+    Some(start..last.or_else(|| block.ident.span())?.end)
 }
 
 /// Where something stands, as Nomad says it: line, first and last column.

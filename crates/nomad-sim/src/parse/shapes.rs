@@ -407,13 +407,13 @@ pub(super) static TEMPLATE: Shape = Shape {
         nullable("env", "Envvars", Truth),
         nullable("vault_grace", "VaultGrace", Duration),
         nullable("error_on_missing_key", "ErrMissingKey", Truth),
-        zero("once", "Once", Truth),
+        nullable("once", "Once", Truth),
     ],
     nested: &[],
     other: &["ChangeScript", "Wait"],
 };
 
-static ARTIFACT: Shape = flat(&[
+pub(super) static ARTIFACT: Shape = flat(&[
     nullable("source", "GetterSource", Text),
     nullable("options", "GetterOptions", Map),
     nullable("headers", "GetterHeaders", Map),
@@ -438,16 +438,39 @@ static LIFECYCLE: Shape = flat(&[
     zero("sidecar", "Sidecar", Truth),
 ]);
 
-static CONSTRAINT: Shape = flat(&[
+/// Arguments of constraints and affinities that stand for an operator, with its right side as their value.
+pub(super) const SHORTHANDS: [&str; 7] = [
+    "version",
+    "semver",
+    "regexp",
+    "set_contains",
+    "set_contains_any",
+    "distinct_hosts",
+    "distinct_property",
+];
+
+pub(super) static CONSTRAINT: Shape = flat(&[
     zero("attribute", "LTarget", Text),
     zero("value", "RTarget", Text),
     zero("operator", "Operand", Text),
+    nullable("version", "version", Text),
+    nullable("semver", "semver", Text),
+    nullable("regexp", "regexp", Text),
+    nullable("set_contains", "set_contains", Text),
+    nullable("set_contains_any", "set_contains_any", Text),
+    nullable("distinct_hosts", "distinct_hosts", Truth),
+    nullable("distinct_property", "distinct_property", Text),
 ]);
 
-static AFFINITY: Shape = flat(&[
+pub(super) static AFFINITY: Shape = flat(&[
     zero("attribute", "LTarget", Text),
     zero("value", "RTarget", Text),
     zero("operator", "Operand", Text),
+    nullable("version", "version", Text),
+    nullable("semver", "semver", Text),
+    nullable("regexp", "regexp", Text),
+    nullable("set_contains", "set_contains", Text),
+    nullable("set_contains_any", "set_contains_any", Text),
     nullable("weight", "Weight", Number),
 ]);
 

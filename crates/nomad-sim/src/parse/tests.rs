@@ -85,16 +85,18 @@ fn echo(kind: &str, value: &str) -> String {
     )
 }
 
+/// The same with a variable that accepts anything.
+fn echo_any(value: &str) -> String {
+    format!("variable \"v\" {{}}\njob \"j\" {{\n  meta {{\n    m = {value}\n  }}\n}}\n")
+}
+
 fn meta(source: &str, variables: &str) -> Value {
     parsed(source, variables).unwrap()["Meta"]["m"].clone()
 }
 
 #[test]
 fn values_are_converted_to_what_a_variable_is() {
-    assert_eq!(
-        meta(&echo("number", "tostring(var.v + 1)"), "v = \"4\""),
-        "5"
-    );
+    assert_eq!(meta(&echo("number", "\"${var.v + 1}\""), "v = \"4\""), "5");
     assert_eq!(meta(&echo("string", "var.v"), "v = 5"), "5");
     assert_eq!(meta(&echo("string", "var.v"), "v = true"), "true");
     assert_eq!(
@@ -110,11 +112,20 @@ fn values_are_converted_to_what_a_variable_is() {
         error,
         format!("Failed to parse job: input.hcl:1,5-8: {text}")
     );
-    let error = parsed(&echo("string", "\"\""), "v = [1]").unwrap_err();
-    assert!(
-        error.ends_with("string required, but have tuple."),
-        "{error}"
-    );
+    for (kind, value, reason) in [
+        ("string", "[1]", "string required, but have tuple."),
+        (
+            "list(number)",
+            "3",
+            "list of number required, but have number.",
+        ),
+        ("map(string)", "[3]", "map of string required."),
+    ] {
+        let error = parsed(&echo(kind, "\"\""), &format!("v = {value}")).unwrap_err();
+        assert!(error.ends_with(reason), "{error}");
+    }
+    let error = parsed(&echo("any", "\"\""), "v = [1]").unwrap_err();
+    assert!(error.contains("an exact type is required"), "{error}");
 }
 
 #[test]
@@ -149,7 +160,7 @@ fn a_variable_without_a_value_is_an_error_used_or_not_and_an_undeclared_one_is_i
 
 #[test]
 fn values_may_not_refer_or_call() {
-    let error = |values| parsed(&echo("any", "\"\""), values).unwrap_err();
+    let error = |values| parsed(&echo_any("\"\""), values).unwrap_err();
     assert!(error("v = \"a${b}\"").contains("Variables not allowed; "));
     assert!(error("v = upper(\"a\")").contains("Function calls not allowed; "));
     assert!(error("v = 1\nv = 2").contains("unable to parse var content: "));
@@ -169,14 +180,14 @@ fn what_is_known_only_at_run_time_stays_as_text() {
         "${attr.unique.network.ip-address}",
         "a ${x} b ${y.z}",
     ] {
-        assert_eq!(meta(&echo("any", &format!("\"{text}\"")), "v = 1"), text);
+        assert_eq!(meta(&echo_any(&format!("\"{text}\"")), "v = 1"), text);
     }
-    assert_eq!(meta(&echo("any", "\"$${x} %%{y}\""), "v = 1"), "${x} %{y}");
+    assert_eq!(meta(&echo_any("\"$${x} %%{y}\""), "v = 1"), "${x} %{y}");
     assert_eq!(
-        meta(&echo("any", "node.unique.name"), "v = 1"),
+        meta(&echo_any("node.unique.name"), "v = 1"),
         "${node.unique.name}"
     );
-    assert_eq!(meta(&echo("any", "upper(\"${a.b}\")"), "v = 1"), "${A.B}");
+    assert_eq!(meta(&echo_any("upper(\"${a.b}\")"), "v = 1"), "${A.B}");
 }
 
 #[test]
@@ -198,7 +209,7 @@ fn expressions_are_evaluated() {
         ("join(\"\", concat(keys(var.v), values(var.v)))", "ab12"),
         ("element([\"x\", \"y\"], 3)", "y"),
         ("coalesce(\"\", \"z\")", "z"),
-        ("tostring(contains([\"x\"], \"x\"))", "true"),
+        ("\"${contains([\"x\"], \"x\")}\"", "true"),
         ("format(\"%s-%03d-%q\", \"x\", 7, \"y\")", "x-007-\"y\""),
         ("\"%{ for key in keys(var.v) }${key};%{ endfor }\"", "a;b;"),
         ("\"${floor(256 * 3 / 4)}mb\"", "192mb"),
@@ -208,17 +219,13 @@ fn expressions_are_evaluated() {
             "a\n  b 2\n",
         ),
     ] {
-        assert_eq!(
-            meta(&echo("any", expression), values),
-            value,
-            "{expression}"
-        );
+        assert_eq!(meta(&echo_any(expression), values), value, "{expression}");
     }
 }
 
 #[test]
 fn functions_that_read_files_refuse_and_others_do_not_exist() {
-    let error = |call: &str| parsed(&echo("any", call), "v = 1").unwrap_err();
+    let error = |call: &str| parsed(&echo_any(call), "v = 1").unwrap_err();
     assert!(error("file(\"/etc/passwd\")").contains(
         "Error in function call; Call to function \"file\" failed: filesystem function disabled."
     ));
@@ -240,7 +247,7 @@ fn a_file_needs_exactly_one_job() {
         );
     }
     let error = parsed("job \"a\" {}\njob \"b\" {}", "").unwrap_err();
-    assert!(error.starts_with("Failed to parse job: input.hcl:2,1-4: Duplicate job block; Only one block of type \"job\" is allowed. "), "{error}");
+    assert!(error.starts_with("Failed to parse job: input.hcl:2,1-8: Duplicate job block; Only one block of type \"job\" is allowed. "), "{error}");
 }
 
 #[test]
@@ -271,10 +278,11 @@ fn a_file_that_is_no_hcl_is_refused_with_its_place() {
 #[test]
 fn deeply_nested_brackets_are_refused_and_not_a_crash() {
     let deep = |depth: usize| {
-        echo(
-            "any",
-            &format!("jsonencode({}{})", "[".repeat(depth), "]".repeat(depth)),
-        )
+        echo_any(&format!(
+            "jsonencode({}{})",
+            "[".repeat(depth),
+            "]".repeat(depth)
+        ))
     };
     assert!(parsed(&deep(40), "v = 1").is_ok());
     assert!(

@@ -49,18 +49,17 @@ pub(super) fn values(source: &str) -> Result<Map<String, Given>, String> {
         let name = attribute.key.as_str().to_owned();
         let expression = Expression::from(attribute.value.clone());
         let value = literal(&expression).map_err(|reason| format!("{at}: {reason}"))?;
-        if given
-            .insert(
-                name.clone(),
-                Given {
-                    value,
-                    at: at.clone(),
-                },
-            )
-            .is_some()
-        {
+        let earlier = given.insert(
+            name.clone(),
+            Given {
+                value,
+                at: at.clone(),
+            },
+        );
+        if let Some(earlier) = earlier {
             return Err(format!(
-                "unable to parse var content: {at}: Attribute redefined; The argument {name:?} was already set."
+                "unable to parse var content: {at}: Attribute redefined; The argument {name:?} was already set at {}. Each argument may be set only once.",
+                earlier.at
             ));
         }
     }
@@ -105,7 +104,7 @@ pub(super) fn scope(body: &Body, given: &Map<String, Given>) -> Result<Map<Strin
             (None, Some(default)) => (literal(default)?, "input.hcl".into()),
             (None, None) => {
                 return Err(format!(
-                    "<nil>: Unset variable {name:?}; A used variable must be set or have a default value; see https://developer.hashicorp.com/nomad/docs/job-specification/hcl2/variables  for details."
+                    "<nil>: Unset variable {name:?}; A used variable must be set or have a default value; see https://developer.hashicorp.com/nomad/docs/reference/hcl2/variables  for details."
                 ));
             }
         };
@@ -176,16 +175,14 @@ enum Type {
 impl Type {
     fn of(expression: &Expression) -> Result<Self, String> {
         let invalid = || {
-            Err("Invalid type specification; A type is string, number, bool, any, or list, set, map or object of types.".to_owned())
+            Err("Invalid type specification; A type is string, number, bool, or list, set, map or object of types.".to_owned())
         };
         match expression {
             Expression::Variable(name) => match name.as_str() {
-                "any" => Ok(Self::Any),
+                "any" => Err("Invalid type specification; The keyword \"any\" cannot be used in this type specification: an exact type is required.".into()),
                 "string" => Ok(Self::Text),
                 "number" => Ok(Self::Number),
                 "bool" => Ok(Self::Bool),
-                "list" | "set" | "tuple" => Ok(Self::List(Self::Any.into())),
-                "map" => Ok(Self::Map(Self::Any.into())),
                 _ => invalid(),
             },
             Expression::FuncCall(call) => match (call.name.name.as_str(), call.args.as_slice()) {
@@ -205,6 +202,27 @@ impl Type {
         }
     }
 
+    fn name(&self) -> String {
+        match self {
+            Self::Any => "any".into(),
+            Self::Text => "string".into(),
+            Self::Number => "number".into(),
+            Self::Bool => "bool".into(),
+            Self::List(element) => format!("list of {}", element.name()),
+            Self::Map(element) => format!("map of {}", element.name()),
+            Self::Object(_) => "object".into(),
+        }
+    }
+
+    fn required(&self, found: &Value) -> String {
+        match found {
+            Value::Array(_) | Value::Object(_) => {
+                format!("{} required, but have {}", self.name(), friendly(found))
+            }
+            _ => format!("a {} is required", self.name()),
+        }
+    }
+
     /// The value as this type, converted where that loses nothing.
     fn convert(&self, value: &Value) -> Result<Value, String> {
         match (self, value) {
@@ -212,8 +230,8 @@ impl Type {
             (Self::Text, _) => scalar_text(value)
                 .map(Value::String)
                 .ok_or_else(|| format!("string required, but have {}", friendly(value))),
-            (Self::Number, _) => number_of(value).ok_or_else(|| required("a number", value)),
-            (Self::Bool, _) => bool_of(value).ok_or_else(|| required("a bool", value)),
+            (Self::Number, _) => number_of(value).ok_or_else(|| self.required(value)),
+            (Self::Bool, _) => bool_of(value).ok_or_else(|| self.required(value)),
             (Self::List(element), Value::Array(items)) => {
                 let items = items.iter().enumerate().map(|(index, item)| {
                     element
@@ -242,19 +260,13 @@ impl Type {
                     .collect::<Result<Map<_, _>, String>>()
                     .map(Value::Object)
             }
-            (Self::List(_), _) => Err(required("list", value)),
-            (Self::Map(_) | Self::Object(_), _) => Err(required("map", value)),
+            (Self::List(_), _) => Err(format!(
+                "{} required, but have {}",
+                self.name(),
+                friendly(value)
+            )),
+            (Self::Map(_) | Self::Object(_), _) => Err(format!("{} required", self.name())),
         }
-    }
-}
-
-fn required(wanted: &str, found: &Value) -> String {
-    match found {
-        Value::Array(_) | Value::Object(_) => {
-            format!("{wanted} required, but have {}", friendly(found))
-        }
-        _ if wanted.starts_with("a ") => format!("{wanted} is required"),
-        _ => format!("{wanted} required"),
     }
 }
 
