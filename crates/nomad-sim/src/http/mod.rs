@@ -24,7 +24,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 
 use actix_web::dev::{Extensions, Server};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderValue, VARY};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 
 use self::answer::{Answer, ApiError};
@@ -68,9 +68,9 @@ async fn take(agent: web::Data<Agent>, request: HttpRequest, body: web::Bytes) -
         meet_faults(&agent, &request, body).await
     };
     let vary = HeaderValue::from_static("Accept-Encoding");
-    response
-        .headers_mut()
-        .insert(HeaderName::from_static("vary"), vary);
+    response.headers_mut().insert(VARY, vary);
+    // The agent's own casing on the wire.
+    response.head_mut().set_camel_case_headers(true);
     response
 }
 
