@@ -7,7 +7,8 @@ use crate::support::{Sim, played, sleeper, text};
 #[tokio::test]
 async fn scaling_makes_a_version_that_stays_stable_and_a_deployment() {
     let sim = Sim::start();
-    sim.register(&played("grow", "nginx")).await;
+    sim.register(&played("grow", "sim/slow:1")).await;
+    sim.until_deployment("grow", "running").await;
     let scale = |count: u64, group: &str| {
         sim.post(
             "/v1/job/grow/scale",
