@@ -7,7 +7,10 @@ use crate::support::{Sim, played, sleeper, text};
 #[tokio::test]
 async fn scaling_makes_a_version_that_stays_stable_and_a_deployment() {
     let sim = Sim::start();
-    sim.register(&played("grow", "sim/slow:1")).await;
+    let mut job = played("grow", "sim/slow:1");
+    job["TaskGroups"][0]["Update"]["HealthyDeadline"] = json!(300_000_000_000_i64);
+    job["TaskGroups"][0]["Update"]["ProgressDeadline"] = json!(600_000_000_000_i64);
+    sim.register(&job).await;
     sim.until_deployment("grow", "running").await;
     let scale = |count: u64, group: &str| {
         sim.post(
