@@ -25,7 +25,8 @@ const CONTENT: HeaderValue = HeaderValue::from_static("application/problem+json"
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
-    body: ProblemBody,
+    // Boxed, so that a `Result` of a problem stays small.
+    body: Box<ProblemBody>,
     headers: Vec<(actix_web::http::header::HeaderName, String)>,
 }
 
@@ -115,7 +116,7 @@ impl Problem {
     pub(crate) fn again(status: StatusCode, body: ProblemBody) -> Self {
         Self {
             status,
-            body,
+            body: Box::new(body),
             headers: Vec::new(),
         }
     }
@@ -161,7 +162,7 @@ impl From<Error> for Problem {
         }
         let mut problem = Self {
             status,
-            body: body(&error),
+            body: Box::new(body(&error)),
             headers,
         };
         problem.set_status(status);
