@@ -1,8 +1,18 @@
 .DEFAULT_GOAL := help
 
+# Tools that cargo does not bring along, built once into this folder.
+TOOLS := $(CURDIR)/.tools
+CARGO_DENY := 0.20.2
+CARGO_MACHETE := 0.9.2
+ADVISORIES := https://github.com/RustSec/advisory-db
+
+# Every major version the migrations support, each as the newest build there is to fetch.
+POSTGRES_VERSIONS := 12.22.0 13.22.0 14.19.0 15.14.0 16.10.0 17.6.0
+WITH_POSTGRES := cargo run --quiet --package nomad-services-embedded-postgres --
+
 .PHONY: help
 help: ## List every command
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-24s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: ## Start the server, with a private PostgreSQL unless DATABASE_URL is set
@@ -12,15 +22,45 @@ run: ## Start the server, with a private PostgreSQL unless DATABASE_URL is set
 migrate: ## Bring the schema of the database at DATABASE_URL up to date
 	cargo run --package nomad-services-migration -- up
 
+.PHONY: test
+test: ## Run every test, beside a throw-away PostgreSQL
+	$(WITH_POSTGRES) cargo test --workspace
+
+.PHONY: test-postgres-versions
+test-postgres-versions: ## Run the migrations' tests on every major version of PostgreSQL, fetched where needed
+	for version in $(POSTGRES_VERSIONS); do \
+		echo "PostgreSQL $$version"; \
+		POSTGRES_VERSION=$$version $(WITH_POSTGRES) cargo test --quiet --package nomad-services-migration || exit 1; \
+	done
+
+.PHONY: lint
+lint: $(TOOLS)/cargo-deny-$(CARGO_DENY) $(TOOLS)/cargo-machete-$(CARGO_MACHETE) ## Check format, lints, licences, sources, advisories, unused dependencies
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	$(TOOLS)/bin/cargo-machete
+	$(TOOLS)/bin/cargo-deny --workspace check bans licenses sources
+	@if GIT_TERMINAL_PROMPT=0 timeout 30 git ls-remote --quiet $(ADVISORIES) HEAD >/dev/null 2>&1; then \
+		$(TOOLS)/bin/cargo-deny --workspace check advisories; \
+	else \
+		echo "advisories: NOT CHECKED, because $(ADVISORIES) can't be reached"; \
+	fi
+
+.PHONY: package
+package: ## Check that the domain crate can be published by itself
+	cargo package --package nomad-services-domain --allow-dirty
+
+.PHONY: doc
+doc: ## Build the documentation of every crate into target/doc
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
 .PHONY: fmt
 fmt: ## Format the code
 	cargo fmt --all
 
-.PHONY: lint
-lint: ## Check formatting and lints, warnings as errors
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
+$(TOOLS)/cargo-deny-$(CARGO_DENY):
+	cargo install --locked --root $(TOOLS) cargo-deny@$(CARGO_DENY)
+	touch $@
 
-.PHONY: test
-test: ## Run every test, beside a throw-away PostgreSQL
-	cargo run --package nomad-services-embedded-postgres -- cargo test --workspace
+$(TOOLS)/cargo-machete-$(CARGO_MACHETE):
+	cargo install --locked --root $(TOOLS) cargo-machete@$(CARGO_MACHETE)
+	touch $@

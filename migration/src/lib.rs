@@ -1,12 +1,13 @@
 //! The schema of Nomad Services, step by step. A migration is text that never changes once released, so it imports none of
 //! the product's other crates. The server runs [`up`] at its start; the `migration` command does the same by hand.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use sea_orm_migration::{
     prelude::*,
     sea_orm::{
-        ConnectOptions, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait,
+        ConnectOptions, Database, DatabaseConnection, DbBackend, RuntimeErr, SqlxError, Statement,
+        TransactionTrait,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -20,6 +21,10 @@ const LOCK: i64 = 0x6e6f_6d61_6473;
 
 /// How long a replica waits for another's migration.
 const LOCK_DEADLINE: Duration = Duration::from_secs(120);
+
+/// SQLSTATEs of a server that is starting, or full.
+const CANNOT_CONNECT_NOW: &str = "57P03";
+const TOO_MANY_CONNECTIONS: &str = "53300";
 
 const CONNECT_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -49,6 +54,17 @@ pub enum SchemaState {
     Unknown(Vec<String>),
 }
 
+/// How one migration stands in a database.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// It has been applied.
+    Applied,
+    /// It has not been applied yet.
+    Pending,
+    /// It was applied by a newer program.
+    Unknown,
+}
+
 /// Connects to the database at `url` (`postgres://…`) as its owner.
 ///
 /// # Errors
@@ -67,6 +83,24 @@ pub async fn connect(url: &SecretString) -> Result<DatabaseConnection, DbErr> {
 /// # Errors
 /// Fails where a migration is refused, or where another replica takes longer than two minutes.
 pub async fn up(url: &SecretString) -> Result<(), DbErr> {
+    in_turn(url, async |connection| Migrator::up(connection, None).await).await
+}
+
+/// Takes back the last `steps` migrations, or all of them.
+///
+/// # Errors
+/// As [`up`].
+pub async fn down(url: &SecretString, steps: Option<u32>) -> Result<(), DbErr> {
+    in_turn(url, async |connection| {
+        Migrator::down(connection, steps).await
+    })
+    .await
+}
+
+async fn in_turn(
+    url: &SecretString,
+    change: impl AsyncFnOnce(&DatabaseConnection) -> Result<(), DbErr>,
+) -> Result<(), DbErr> {
     let connection = connect(url).await?;
     let result = async {
         let turn = connection.begin().await?;
@@ -79,7 +113,7 @@ pub async fn up(url: &SecretString) -> Result<(), DbErr> {
             [LOCK.into()],
         ))
         .await?;
-        Migrator::up(&connection, None).await?;
+        change(&connection).await?;
         turn.commit().await
     };
     let result = result.await;
@@ -87,33 +121,58 @@ pub async fn up(url: &SecretString) -> Result<(), DbErr> {
     result
 }
 
+/// Whether `error` means that no database answered, which may pass, rather than that it refused.
+pub fn did_not_answer(error: &DbErr) -> bool {
+    match error {
+        DbErr::ConnectionAcquire(_) => true,
+        DbErr::Conn(RuntimeErr::SqlxError(error)) => match error.as_ref() {
+            SqlxError::Io(_) | SqlxError::PoolTimedOut => true,
+            SqlxError::Database(error) => error.code().is_some_and(|code| {
+                [CANNOT_CONNECT_NOW, TOO_MANY_CONNECTIONS].contains(&code.as_ref())
+            }),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
 /// Compares what has been applied with what this program knows. It changes nothing.
 ///
 /// # Errors
 /// Fails where the database can't be asked.
 pub async fn state(url: &SecretString) -> Result<SchemaState, DbErr> {
-    let connection = connect(url).await?;
-    let applied = applied(&connection).await;
-    connection.close().await?;
-    let applied = applied?;
-    let known: Vec<String> = Migrator::migrations()
-        .iter()
-        .map(|migration| migration.name().to_owned())
-        .collect();
-    let unknown: Vec<_> = applied
-        .iter()
-        .filter(|name| !known.contains(name))
-        .cloned()
-        .collect();
-    let missing: Vec<_> = known
-        .into_iter()
-        .filter(|name| !applied.contains(name))
-        .collect();
+    let status = status(url).await?;
+    let names = |wanted| {
+        let found = status.iter().filter(|(_, standing)| *standing == wanted);
+        found.map(|(name, _)| name.clone()).collect::<Vec<_>>()
+    };
+    let (unknown, missing) = (names(Standing::Unknown), names(Standing::Pending));
     Ok(match (unknown.is_empty(), missing.is_empty()) {
         (false, _) => SchemaState::Unknown(unknown),
         (true, false) => SchemaState::Behind(missing),
         (true, true) => SchemaState::Current,
     })
+}
+
+/// Every migration that was applied or that this program knows, oldest first. It changes nothing.
+///
+/// # Errors
+/// Fails where the database can't be asked.
+pub async fn status(url: &SecretString) -> Result<Vec<(String, Standing)>, DbErr> {
+    let connection = connect(url).await?;
+    let applied = applied(&connection).await;
+    connection.close().await?;
+    let mut status: BTreeMap<_, _> = applied?
+        .into_iter()
+        .map(|name| (name, Standing::Unknown))
+        .collect();
+    for migration in Migrator::migrations() {
+        status
+            .entry(migration.name().to_owned())
+            .and_modify(|standing| *standing = Standing::Applied)
+            .or_insert(Standing::Pending);
+    }
+    Ok(status.into_iter().collect())
 }
 
 async fn applied(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {

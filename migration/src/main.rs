@@ -54,7 +54,7 @@ async fn run(arguments: Arguments) -> Result<(), sea_orm_migration::DbErr> {
     let connection = migration::connect(url).await?;
     match arguments.command {
         Command::Up => migration::up(url).await?,
-        Command::Down { steps } => Migrator::down(&connection, Some(steps)).await?,
+        Command::Down { steps } => migration::down(url, Some(steps)).await?,
         Command::Status => {}
         Command::Fresh => Migrator::fresh(&connection).await?,
         Command::Refresh => Migrator::refresh(&connection).await?,

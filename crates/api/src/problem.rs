@@ -3,126 +3,259 @@
 use std::{error::Error as StdError, fmt};
 
 use actix_web::{
-    HttpResponse, ResponseError,
-    error::{JsonPayloadError, PathError, QueryPayloadError},
+    HttpMessage, HttpResponse, ResponseError,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    error::PathError,
     http::{
         StatusCode,
-        header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
+        header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
+    middleware::Next,
 };
 use domain::{Error, ErrorKind};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::request_id::RequestId;
+
+const CONTENT: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// An error on its way out.
 #[derive(Debug)]
-pub struct Problem(Error);
+pub struct Problem {
+    status: StatusCode,
+    body: ProblemBody,
+    headers: Vec<(actix_web::http::header::HeaderName, String)>,
+}
 
-/// What a client reads of an error.
-#[derive(Serialize)]
-struct Body<'error> {
-    r#type: String,
-    title: &'static str,
-    status: u16,
-    detail: &'error str,
-    code: &'static str,
+/// What a client reads of an error (RFC 9457).
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[schema(as = Problem, example = json!({
+    "type": "urn:nomad-services:problem:validation_failed", "title": "Unprocessable Entity", "status": 422,
+    "detail": "/name: is required", "instance": "/api/v1/services", "code": "validation_failed",
+    "request_id": "0193a1f0-7a1c-7000-8000-000000000000", "error": "/name: is required",
+    "errors": [{"pointer": "#/name", "detail": "is required", "code": "required"}]
+}))]
+pub struct ProblemBody {
+    /// Names the kind of problem; the code again, as a URI.
+    pub r#type: String,
+    /// The status in words.
+    pub title: String,
+    /// The status of the answer.
+    #[schema(minimum = 400, maximum = 599)]
+    pub status: u16,
+    /// What went wrong, for people.
+    pub detail: String,
+    /// The path that was asked for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(required = true)]
+    pub instance: String,
+    /// Stable, for programs.
+    #[schema(pattern = "^[a-z_]+$")]
+    pub code: String,
+    /// The request's id, as in the header `X-Request-Id` and in the log.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schema(required = true)]
+    pub request_id: String,
     /// The detail again, for older clients.
-    error: &'error str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    errors: Vec<Field<'error>>,
-    #[serde(flatten, skip_serializing_if = "Option::is_none")]
-    limit: Option<Limit>,
+    pub error: String,
+    /// Every bad field of the request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<ProblemField>,
+    /// The limit that would be exceeded: `services`, `cpu`, `memory` or `disk`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub dimension: Option<String>,
+    /// What the tenant may have of it: a count, MHz or MB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub limit: Option<u64>,
+    /// What the tenant has of it without this request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub used: Option<u64>,
+    /// What the request asks for in addition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub requested: Option<u64>,
 }
 
-#[derive(Serialize)]
-struct Field<'error> {
-    pointer: String,
-    detail: &'error str,
-    code: &'static str,
+/// One bad field of a request.
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+pub struct ProblemField {
+    /// A JSON pointer into the body; a query parameter or header stands in it by its name.
+    #[schema(pattern = "^#")]
+    pub pointer: String,
+    /// What is wrong and what is allowed, for people.
+    pub detail: String,
+    /// Stable, for programs.
+    #[schema(pattern = "^[a-z_]+$")]
+    pub code: String,
 }
 
-#[derive(Serialize)]
-struct Limit {
-    dimension: &'static str,
-    limit: u64,
-    used: u64,
-    requested: u64,
+impl Problem {
+    /// What HTTP itself asks for, and the product's rules know nothing of.
+    pub(crate) fn of_protocol(status: StatusCode, code: &'static str, detail: String) -> Self {
+        let mut problem = Self::from(Error::new(ErrorKind::Malformed, code, detail));
+        problem.set_status(status);
+        problem
+    }
+
+    /// The path exists, and knows these methods alone.
+    pub(crate) fn method_not_allowed(allowed: &str) -> Self {
+        let detail = format!("this path allows {allowed}");
+        let mut problem =
+            Self::of_protocol(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail);
+        problem.headers.push((ALLOW, allowed.to_owned()));
+        problem
+    }
+
+    /// A problem that was answered before.
+    pub(crate) fn again(status: StatusCode, body: ProblemBody) -> Self {
+        Self {
+            status,
+            body,
+            headers: Vec::new(),
+        }
+    }
+
+    /// What a client reads, without what belongs to this request alone.
+    pub(crate) fn body(&self) -> &ProblemBody {
+        &self.body
+    }
+
+    pub(crate) fn with_header(
+        mut self,
+        name: actix_web::http::header::HeaderName,
+        value: impl Into<String>,
+    ) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn set_status(&mut self, status: StatusCode) {
+        self.status = status;
+        self.body.status = status.as_u16();
+        status
+            .canonical_reason()
+            .unwrap_or("Error")
+            .clone_into(&mut self.body.title);
+    }
 }
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self(error)
+        let status = status(error.kind());
+        if status.is_server_error() {
+            tracing::error!(code = error.code(), cause = %causes(&error), "a request failed");
+        } else {
+            tracing::debug!(code = error.code(), cause = %causes(&error), "a request was refused");
+        }
+        let mut headers = Vec::new();
+        if status == StatusCode::UNAUTHORIZED {
+            headers.push((WWW_AUTHENTICATE, "Bearer".to_owned()));
+        }
+        if let Some(wait) = error.retry_after() {
+            headers.push((RETRY_AFTER, wait.as_secs().max(1).to_string()));
+        }
+        let mut problem = Self {
+            status,
+            body: body(&error),
+            headers,
+        };
+        problem.set_status(status);
+        problem
     }
 }
 
 impl fmt::Display for Problem {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
+        formatter.write_str(&self.body.detail)
     }
 }
 
 impl ResponseError for Problem {
     fn status_code(&self) -> StatusCode {
-        match self.0.kind() {
-            ErrorKind::Malformed => StatusCode::BAD_REQUEST,
-            ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
-            ErrorKind::Forbidden => StatusCode::FORBIDDEN,
-            ErrorKind::NotFound => StatusCode::NOT_FOUND,
-            ErrorKind::Conflict => StatusCode::CONFLICT,
-            ErrorKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-            ErrorKind::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
-            ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-            ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        }
+        self.status
     }
 
     fn error_response(&self) -> HttpResponse {
-        let (error, status) = (&self.0, self.status_code());
-        if status.is_server_error() {
-            tracing::error!(code = error.code(), cause = %causes(error), "a request failed");
-        } else {
-            tracing::debug!(code = error.code(), cause = %causes(error), "a request was refused");
-        }
-        let mut response = HttpResponse::build(status);
-        response.insert_header((CACHE_CONTROL, "no-store"));
-        if status == StatusCode::UNAUTHORIZED {
-            response.insert_header((WWW_AUTHENTICATE, "Bearer"));
-        }
-        if let Some(wait) = error.retry_after() {
-            response.insert_header((RETRY_AFTER, wait.as_secs().max(1)));
+        let mut response = HttpResponse::build(self.status);
+        for (name, value) in &self.headers {
+            response.insert_header((name.clone(), value.as_str()));
         }
         response
-            .content_type("application/problem+json")
-            .body(body(error, status))
+            .content_type(CONTENT)
+            .body(serde_json::to_string(&self.body).unwrap_or_default())
     }
 }
 
-fn body(error: &Error, status: StatusCode) -> String {
-    let body = Body {
+/// Adds to a problem what only its request knows: where it happened, and the request's id.
+///
+/// # Errors
+/// As what comes next.
+pub(crate) async fn complete<B: MessageBody + 'static>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let instance = request.path().to_owned();
+    let request_id = request.extensions().get::<RequestId>().cloned();
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    let body = response.response().error().and_then(|error| {
+        let mut body = error.as_error::<Problem>()?.body.clone();
+        body.instance = instance;
+        body.request_id = request_id.map(|id| id.to_string()).unwrap_or_default();
+        serde_json::to_string(&body).ok()
+    });
+    if let Some(body) = body {
+        response.headers_mut().insert(CONTENT_TYPE, CONTENT);
+        return Ok(response.map_body(|_, _| BoxBody::new(body)));
+    }
+    Ok(response)
+}
+
+fn status(kind: ErrorKind) -> StatusCode {
+    match kind {
+        ErrorKind::Malformed => StatusCode::BAD_REQUEST,
+        ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ErrorKind::Forbidden => StatusCode::FORBIDDEN,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Conflict => StatusCode::CONFLICT,
+        ErrorKind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+        ErrorKind::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
+        ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn body(error: &Error) -> ProblemBody {
+    let limit = error.limit();
+    ProblemBody {
         r#type: format!("urn:nomad-services:problem:{}", error.code()),
-        title: status.canonical_reason().unwrap_or("Error"),
-        status: status.as_u16(),
-        detail: error.detail(),
-        code: error.code(),
-        error: error.detail(),
+        title: String::new(),
+        status: 0,
+        detail: error.detail().to_owned(),
+        instance: String::new(),
+        code: error.code().to_owned(),
+        request_id: String::new(),
+        error: error.detail().to_owned(),
         errors: error
             .fields()
             .iter()
-            .map(|field| Field {
+            .map(|field| ProblemField {
                 pointer: format!("#{}", field.pointer),
-                detail: &field.detail,
-                code: field.code,
+                detail: field.detail.clone(),
+                code: field.code.to_owned(),
             })
             .collect(),
-        limit: error.limit().map(|excess| Limit {
-            dimension: excess.dimension,
-            limit: excess.limit,
-            used: excess.used,
-            requested: excess.requested,
-        }),
-    };
-    serde_json::to_string(&body).unwrap_or_default()
+        dimension: limit.map(|excess| excess.dimension.to_owned()),
+        limit: limit.map(|excess| excess.limit),
+        used: limit.map(|excess| excess.used),
+        requested: limit.map(|excess| excess.requested),
+    }
 }
 
 fn causes(error: &Error) -> String {
@@ -133,36 +266,7 @@ fn causes(error: &Error) -> String {
         .join(": ")
 }
 
-/// A body that can't be read, or is no JSON.
-pub(crate) fn json_error(error: JsonPayloadError) -> Problem {
-    let malformed = |code, detail: String| Problem(Error::new(ErrorKind::Malformed, code, detail));
-    match error {
-        JsonPayloadError::Overflow { limit }
-        | JsonPayloadError::OverflowKnownLength { limit, .. } => malformed(
-            "body_too_large",
-            format!("the body may have at most {limit} bytes"),
-        ),
-        JsonPayloadError::ContentType => malformed(
-            "unsupported_media_type",
-            "the body must be application/json".to_owned(),
-        ),
-        other => malformed(
-            "malformed_json",
-            format!("the body is not valid JSON: {other}"),
-        ),
-    }
-}
-
 /// A path segment of the wrong form names nothing there is.
 pub(crate) fn path_error(_: PathError) -> Problem {
-    Problem(Error::not_found("resource"))
-}
-
-/// A query of the wrong form.
-pub(crate) fn query_error(error: QueryPayloadError) -> Problem {
-    Problem(Error::new(
-        ErrorKind::Invalid,
-        "invalid_query",
-        error.to_string(),
-    ))
+    Problem::from(Error::not_found("resource"))
 }

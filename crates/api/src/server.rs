@@ -1,149 +1,238 @@
-//! From settings to a running server: the one place where the parts are put together.
+//! From settings to a running server and back: the one place where the parts are put together, and taken apart in order.
 
-use std::{net::TcpListener, sync::Arc};
+use std::{
+    future::Future,
+    net::{IpAddr, SocketAddr, TcpListener},
+    pin::pin,
+    sync::Arc,
+};
 
-use actix_web::{App, HttpServer, dev::Server, web::Data};
-use embedded_postgres::{Binaries, Cluster, ClusterError, Durability};
-use migration::SchemaState;
-use persistence::{ConnectionSettings, Database, PoolSettings};
-use secrecy::SecretString;
+use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web::Data};
+use deployer::{Worker, WorkerSettings};
+use tokio::sync::Semaphore;
 
 use crate::{
-    routes,
-    settings::{DatabaseServer, Environment, Settings, SslMode, kept_secret},
+    edge,
+    idempotency::Fingerprints,
+    lifecycle::{Lifecycle, Phase},
+    observability::{metrics, requests},
+    request_id, retention, routes,
+    settings::{Environment, Settings, kept_secret},
     sign_in::{AccessTokens, PasswordHasher},
+    start::{StartError, database::ChosenDatabase, orchestrator::Orchestrator},
     state::State,
     use_cases::administration,
 };
 
-/// Why the server does not start, for its operator.
-#[derive(Debug, thiserror::Error)]
-pub enum StartError {
-    /// The private PostgreSQL does not start.
-    #[error("{0}; or set DATABASE_URL to a server of yours")]
-    PrivateDatabase(#[from] ClusterError),
-    /// The database is not one this program can work with.
-    #[error("the database {0}")]
-    Database(String),
-    /// The schema is not the one this program was built for.
-    #[error("the database's schema does not fit this program, and MIGRATE_ON_START is false: {0}")]
-    Schema(String),
-    /// A setting passes every check and is still not usable.
-    #[error("{0}")]
-    Setting(String),
-    /// The port can't be opened.
-    #[error("port {port} on {host} can't be opened: {source}")]
-    Port {
-        /// The address.
-        host: std::net::IpAddr,
-        /// The port.
-        port: u16,
-        /// What the system says.
-        source: std::io::Error,
-    },
-}
+/// The administrator that development begins with.
+const FIRST_ADMINISTRATOR: (&str, &str) = ("admin", "admin@localhost.localdomain");
 
 /// A server whose port is open, and what it has started for itself.
 pub struct Application {
+    settings: Settings,
+    state: Arc<State>,
     server: Server,
-    port: u16,
-    cluster: Option<Cluster>,
+    address: SocketAddr,
+    metrics: Option<SocketAddr>,
+    // Stopped in this order, after the last request.
+    orchestrator: Orchestrator,
+    database: ChosenDatabase,
 }
 
 impl std::fmt::Debug for Application {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter
             .debug_struct("Application")
-            .field("port", &self.port)
+            .field("address", &self.address)
             .finish_non_exhaustive()
     }
 }
 
 impl Application {
-    /// The port it listens on.
-    pub fn port(&self) -> u16 {
-        self.port
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
-    /// Whether it runs a PostgreSQL of its own.
-    pub fn has_private_database(&self) -> bool {
-        self.cluster.is_some()
+    /// Where its metrics are, if anywhere.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
-    /// Serves until it is told to stop, then stops what it has started.
+    /// The database it uses.
+    pub fn database(&self) -> &ChosenDatabase {
+        &self.database
+    }
+
+    /// The Nomad it uses.
+    pub fn orchestrator(&self) -> &Orchestrator {
+        &self.orchestrator
+    }
+
+    /// What its requests share.
+    pub fn state(&self) -> Arc<State> {
+        self.state.clone()
+    }
+
+    /// Serves until `stop` ends, then lets requests finish, then stops what it has started. It is alive at once, and ready
+    /// as soon as its database is.
     ///
     /// # Errors
-    /// Fails where the server can't go on.
-    pub async fn run(self) -> std::io::Result<()> {
-        let served = self.server.await;
-        drop(self.cluster);
-        served
+    /// The database can't be used, or the server can't go on.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), StartError> {
+        let Self {
+            settings,
+            state,
+            server,
+            orchestrator,
+            database,
+            ..
+        } = self;
+        let lifecycle = &state.lifecycle;
+        let handle = server.handle();
+        let mut server = pin!(server);
+        let work = async {
+            let mut stop = pin!(stop);
+            tokio::select! {
+                prepared = prepare(&settings, &state, &database) => prepared?,
+                () = &mut stop => return Ok(()),
+            }
+            lifecycle.enter(Phase::Serving);
+            begin_background_work(&settings, &state);
+            stop.await;
+            lifecycle.enter(Phase::Draining);
+            tokio::time::sleep(settings.server.drain_delay.get()).await;
+            Ok(())
+        };
+        let result = tokio::select! {
+            served = &mut server => served.map_err(StartError::Serving),
+            result = work => {
+                let (served, ()) = tokio::join!(server, handle.stop(result.is_ok()));
+                result.and(served.map_err(StartError::Serving))
+            }
+        };
+        lifecycle.stop(settings.server.shutdown_timeout.get()).await;
+        drop(orchestrator);
+        drop(database);
+        result
     }
 }
 
-/// The server that `settings` describe. Without a database it starts a private one.
+/// The server that `settings` describe. What is missing in development, it starts.
 ///
 /// # Errors
 /// Says what its operator can do.
 pub async fn build(settings: &Settings) -> Result<Application, StartError> {
-    let database = settings
-        .database
-        .server()
-        .map_err(|allowed| StartError::Setting(allowed.to_owned()))?;
-    let (database, cluster) = match database {
-        Some(database) => (database, None),
-        None => {
-            let cluster = private_cluster(settings).await?;
-            (private_database(&cluster), Some(cluster))
-        }
-    };
-    prepare_schema(settings, &database).await?;
-    let state = Arc::new(state(settings, &database)?);
-    if settings.environment == Environment::Development {
-        first_administrator(settings, &state).await?;
-    }
     let (host, port) = (settings.server.host, settings.server.port);
-    let open = |source| StartError::Port { host, port, source };
-    let listener = TcpListener::bind((host, port)).map_err(open)?;
-    let port = listener.local_addr().map_err(open)?.port();
-    let configure = routes::configure(settings.server.max_body);
+    let (listener, address) = open(host, port, "SERVER_PORT")?;
+    let metrics = match settings.metrics.port {
+        0 => None,
+        port => Some(open(settings.metrics.host, port, "METRICS_PORT")?),
+    };
+    let database = ChosenDatabase::for_server(settings).await?;
+    let orchestrator = Orchestrator::choose(settings).await?;
+    let state = Arc::new(state(settings, &database, &orchestrator)?);
+    let recorder = metrics::recorder();
+    let metrics_address = metrics.as_ref().map(|(_, address)| *address);
+    if let (Some((listener, _)), Some(recorder)) = (metrics, recorder) {
+        let server = metrics::server(listener, recorder.clone(), state.clone());
+        let server = server.map_err(StartError::Serving)?;
+        state
+            .lifecycle
+            .spawn(|stop| metrics::serve(server, recorder, stop));
+    }
+
+    let shared = state.clone();
+    let configure = routes::configure(&settings.server);
+    let cors = settings.cors.clone();
     let server = HttpServer::new(move || {
+        // The last that is wrapped is the first that sees a request.
         App::new()
-            .app_data(Data::new(state.clone()))
+            .app_data(Data::new(shared.clone()))
             .configure(configure.clone())
+            .wrap(edge::cors(&cors))
+            .wrap(from_fn(requests::observe))
+            .wrap(from_fn(request_id::identify))
     })
     .client_request_timeout(settings.server.receive_timeout.get())
     .keep_alive(settings.server.keep_alive.get())
-    .shutdown_timeout(settings.server.shutdown_timeout.get().as_secs())
+    .shutdown_timeout(settings.server.shutdown_timeout.get().as_secs().max(1))
+    .disable_signals()
     .listen(listener)
-    .map_err(open)?;
+    .map_err(StartError::Serving)?;
     Ok(Application {
+        settings: settings.clone(),
+        state,
         server: server.run(),
-        port,
-        cluster,
+        address,
+        metrics: metrics_address,
+        orchestrator,
+        database,
     })
 }
 
-async fn private_cluster(settings: &Settings) -> Result<Cluster, ClusterError> {
-    let binaries = Binaries::find(settings.database.bin_directory.as_deref());
-    let binaries = binaries.ok_or(ClusterError::NoBinaries)?;
-    Cluster::start(binaries, &settings.data.postgres(), Durability::Durable).await
+fn open(
+    host: IpAddr,
+    port: u16,
+    variable: &'static str,
+) -> Result<(TcpListener, SocketAddr), StartError> {
+    let opened = TcpListener::bind((host, port));
+    opened
+        .and_then(|listener| {
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        })
+        .map_err(|source| StartError::Port {
+            host,
+            port,
+            variable,
+            source,
+        })
 }
 
-/// It listens on loopback alone.
-fn private_database(cluster: &Cluster) -> DatabaseServer {
-    DatabaseServer {
-        url: cluster.url(),
-        ssl_mode: SslMode::Disable,
-        ssl_root_cert: None,
+/// What goes on beside the requests once the database is ready.
+fn begin_background_work(settings: &Settings, state: &State) {
+    let deployments = &settings.deployments;
+    let worker = Worker::new(
+        Arc::new(state.database.clone()),
+        Arc::new(state.nomad.clone()),
+        WorkerSettings {
+            lease: deployments.lease.get(),
+            poll_interval: deployments.poll_interval.get(),
+            concurrency: deployments.concurrency,
+        },
+        state.wake_worker.clone(),
+    );
+    state.lifecycle.spawn(|stop| worker.run(stop));
+    let database = state.database.clone();
+    state.lifecycle.spawn(|stop| retention::run(database, stop));
+}
+
+async fn prepare(
+    settings: &Settings,
+    state: &State,
+    database: &ChosenDatabase,
+) -> Result<(), StartError> {
+    database.prepare(settings).await?;
+    if settings.environment == Environment::Development {
+        first_administrator(settings, state).await?;
     }
+    Ok(())
 }
 
 /// Development begins with an administrator whose password is in a file; production asks for `admin create`.
 async fn first_administrator(settings: &Settings, state: &State) -> Result<(), StartError> {
     let file = settings.data.admin_password();
     let password = kept_secret(&file).map_err(|error| StartError::Setting(error.to_string()))?;
-    match administration::create_first(state, &password).await {
+    let (username, email) = FIRST_ADMINISTRATOR;
+    let made = administration::create_administrator(
+        &state.database,
+        &state.passwords,
+        username.to_owned(),
+        email.to_owned(),
+        &password,
+    );
+    match made.await {
         Ok(_) => Ok(()),
         Err(error) if error.kind() == domain::ErrorKind::Conflict => Ok(()),
         Err(error) => Err(StartError::Database(format!(
@@ -152,65 +241,29 @@ async fn first_administrator(settings: &Settings, state: &State) -> Result<(), S
     }
 }
 
-async fn prepare_schema(settings: &Settings, database: &DatabaseServer) -> Result<(), StartError> {
-    let url = migration_url(database);
-    if settings.database.migrate_on_start {
-        let migrated = migration::up(&url).await;
-        return migrated
-            .map_err(|error| StartError::Database(format!("can't be migrated: {error}")));
-    }
-    match migration::state(&url).await {
-        Ok(SchemaState::Current) => Ok(()),
-        Ok(SchemaState::Behind(missing)) => Err(StartError::Schema(format!(
-            "it lacks {}",
-            missing.join(", ")
-        ))),
-        Ok(SchemaState::Unknown(newer)) => Err(StartError::Schema(format!(
-            "a newer program added {}",
-            newer.join(", ")
-        ))),
-        Err(error) => Err(StartError::Database(format!(
-            "can't be asked for its schema: {error}"
-        ))),
-    }
-}
-
-/// Migrations have a driver of their own, which reads the protection from the address.
-fn migration_url(database: &DatabaseServer) -> SecretString {
-    use secrecy::ExposeSecret;
-    let url = database.url.expose_secret();
-    let separator = if url.contains('?') { '&' } else { '?' };
-    let root = database
-        .ssl_root_cert
-        .as_ref()
-        .map(|path| format!("&sslrootcert={}", path.display()));
-    let mode = ssl_mode(database.ssl_mode).as_str();
-    format!("{url}{separator}sslmode={mode}{}", root.unwrap_or_default()).into()
-}
-
-fn state(settings: &Settings, database: &DatabaseServer) -> Result<State, StartError> {
+fn state(
+    settings: &Settings,
+    database: &ChosenDatabase,
+    orchestrator: &Orchestrator,
+) -> Result<State, StartError> {
     let auth = &settings.auth;
-    let connection = ConnectionSettings {
-        url: database.url.clone(),
-        ssl_mode: ssl_mode(database.ssl_mode),
-        ssl_root_certificate: database.ssl_root_cert.clone(),
-    };
-    let bounds = PoolSettings {
-        max_open: settings.database.max_open,
-        max_idle: settings.database.max_idle,
-        max_lifetime: settings.database.max_lifetime.get(),
-        idle_timeout: settings.database.idle_timeout.get(),
-        acquire_timeout: settings.database.acquire_timeout.get(),
-        ..PoolSettings::default()
-    };
     let secret = settings.jwt_secret().map_err(|error| {
         StartError::Setting(format!(
             "the secret for access tokens can't be kept: {error}"
         ))
     })?;
     Ok(State {
-        database: Database::new(&connection, bounds)
-            .map_err(|error| StartError::Database(error.to_string()))?,
+        lifecycle: Lifecycle::default(),
+        database: database.pool(settings)?,
+        nomad: orchestrator.client(settings)?,
+        namespace: settings
+            .nomad
+            .namespace
+            .clone()
+            .unwrap_or("default".to_owned()),
+        wake_worker: Arc::default(),
+        log_followers: Arc::new(Semaphore::new(settings.nomad.max_log_followers)),
+        deployment_deadline: settings.deployments.deadline.get(),
         access_tokens: AccessTokens::new(
             &secret,
             auth.jwt_previous_secret.as_ref(),
@@ -218,19 +271,10 @@ fn state(settings: &Settings, database: &DatabaseServer) -> Result<State, StartE
             auth.audience.clone(),
             auth.access_token_duration.get(),
         ),
+        fingerprints: Fingerprints::new(secret.clone()),
         refresh_duration: auth.refresh_token_duration.get(),
         passwords: PasswordHasher::new(&auth.password)
             .map_err(|error| StartError::Setting(format!("auth.password: {error:?}")))?,
         max_services: Some(settings.saas.max_services_per_tenant).filter(|count| *count > 0),
     })
-}
-
-fn ssl_mode(mode: SslMode) -> persistence::SslMode {
-    match mode {
-        SslMode::Disable => persistence::SslMode::Disable,
-        SslMode::Prefer => persistence::SslMode::Prefer,
-        SslMode::Require => persistence::SslMode::Require,
-        SslMode::VerifyCa => persistence::SslMode::VerifyCa,
-        SslMode::VerifyFull => persistence::SslMode::VerifyFull,
-    }
 }

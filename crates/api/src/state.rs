@@ -1,26 +1,52 @@
 //! What every request handler works with.
 
-use domain::Plan;
-use persistence::Database;
+use std::sync::Arc;
 
-use crate::sign_in::{AccessTokens, PasswordHasher};
+use domain::{Plan, ServiceId, deployment::JobPlace};
+use persistence::Database;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::{
+    idempotency::Fingerprints,
+    lifecycle::Lifecycle,
+    sign_in::{AccessTokens, PasswordHasher},
+};
 
 /// The parts of a running server, shared by its requests.
 #[derive(Debug)]
 pub struct State {
+    /// Whether the server starts, serves or drains, and its background work.
+    pub lifecycle: Lifecycle,
     /// The database.
     pub database: Database,
+    /// The cluster that runs the services.
+    pub nomad: nomad::Nomad,
+    /// The namespace of every job.
+    pub namespace: String,
+    /// Tells this server's worker that there is something to do.
+    pub wake_worker: Arc<Notify>,
+    /// Each follower of a log holds a connection to Nomad, which allows only so many.
+    pub log_followers: Arc<Semaphore>,
     /// Issues and verifies access tokens.
     pub access_tokens: AccessTokens,
+    /// How long a deployment may take.
+    pub deployment_deadline: std::time::Duration,
     /// How long a session lasts without being used.
     pub refresh_duration: std::time::Duration,
     /// Hashes passwords.
     pub passwords: PasswordHasher,
+    /// Tells apart the requests that carry an idempotency key.
+    pub fingerprints: Fingerprints,
     /// How many services a tenant may have, where the operator decides it instead of the plan.
     pub max_services: Option<u32>,
 }
 
 impl State {
+    /// Where the job of a service is.
+    pub fn place_of(&self, service: ServiceId) -> JobPlace {
+        JobPlace::of(&self.namespace, service)
+    }
+
     /// What a tenant of `plan` may have.
     pub fn limits(&self, plan: Plan) -> domain::Limits {
         domain::Limits::of_tenant(plan, plan.max_services(self.max_services))

@@ -105,6 +105,64 @@ impl Registration {
     }
 }
 
+/// Somebody who says who they are.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct SignIn {
+    /// Username or email address, in lower case.
+    pub login: String,
+    /// Older passwords may be shorter than new ones have to be.
+    pub password: Password,
+}
+
+impl SignIn {
+    /// Reads `username` or `email`, and `password`.
+    ///
+    /// # Errors
+    /// Every bad field at once.
+    pub fn parse(input: &Value) -> Result<Self, Vec<FieldError>> {
+        let mut fields = Fields::of(input, "")?;
+        let lower = |value| crate::fields::text(value).map(str::to_lowercase);
+        let username = fields.optional("username", lower);
+        let email = fields.optional("email", lower);
+        let password = fields.required("password", |value| {
+            crate::fields::text(value).map(|text| Password(text.to_owned()))
+        });
+        if !fields.has("username") && !fields.has("email") {
+            let detail = "is required where there is no email";
+            fields.refuse("username", Violation::new("required", detail));
+        }
+        fields.finish(move || {
+            let login = username.filter(|name| !name.is_empty()).or(email);
+            Some(Self {
+                login: login.unwrap_or_default(),
+                password: password?,
+            })
+        })
+    }
+}
+
+/// Reads the `refresh_token` of a session to keep or to end.
+///
+/// # Errors
+/// Every bad field at once.
+pub fn parse_refresh_token(input: &Value) -> Result<Password, Vec<FieldError>> {
+    let mut fields = Fields::of(input, "")?;
+    let token = fields.required("refresh_token", |value| {
+        crate::fields::text(value).map(|text| Password(text.to_owned()))
+    });
+    fields.finish(|| token)
+}
+
+/// Reads the `role` a user is to have.
+///
+/// # Errors
+/// Every bad field at once; names the roles there are.
+pub fn parse_role_change(input: &Value) -> Result<Role, Vec<FieldError>> {
+    let mut fields = Fields::of(input, "")?;
+    let role = fields.required("role", |value| crate::fields::text(value)?.parse());
+    fields.finish(|| role)
+}
+
 /// What a user changes of itself. Absent fields stay as they are.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ProfileChange {
@@ -146,14 +204,6 @@ impl ProfileChange {
             })
         })
     }
-}
-
-/// Reads a role.
-///
-/// # Errors
-/// Names the roles there are.
-pub fn parse_role(value: &Value) -> Result<Role, Violation> {
-    crate::fields::text(value)?.parse()
 }
 
 /// Reads a username, in lower case: letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
@@ -263,6 +313,28 @@ mod tests {
         ] {
             assert!(parse_email(&json!(email)).is_err(), "{email:?}");
         }
+    }
+
+    #[test]
+    fn signing_in_takes_a_username_or_an_address_and_nothing_else() {
+        let login = |input| SignIn::parse(&input).map(|sign_in| sign_in.login);
+        let by_name = json!({"username": "Ada", "password": "x"});
+        assert_eq!(login(by_name).unwrap(), "ada");
+        let by_address = json!({"email": "Ada@Example.com", "password": "x"});
+        assert_eq!(login(by_address).unwrap(), "ada@example.com");
+        let errors = login(json!({"user": "ada", "password": 1})).unwrap_err();
+        let found: Vec<_> = errors
+            .iter()
+            .map(|error| (error.pointer.as_str(), error.code))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("/password", "wrong_type"),
+                ("/username", "required"),
+                ("/user", "unknown_field"),
+            ]
+        );
     }
 
     #[test]

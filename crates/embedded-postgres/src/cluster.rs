@@ -4,7 +4,7 @@ use std::{
     fs,
     io::Write,
     net::TcpListener,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, symlink},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -12,11 +12,25 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::NoTls;
 
-use crate::Binaries;
+use crate::{
+    Binaries,
+    ownership::{Claim, Ownership},
+    predecessor,
+    watchdog::Watchdog,
+};
 
 const SUPERUSER: &str = "postgres";
 const LOGIN: &str = "nomad_services";
 const DATABASE: &str = "nomad_services";
+
+/// Where root keeps the data of a folder that the account running PostgreSQL can't get to, such as one in root's home.
+const REACHABLE: &str = "/var/lib/nomad-services";
+
+/// The lines of PostgreSQL's log that an error ends with.
+const LOG_LINES: usize = 5;
+
+/// From this version on the extensions that the migrations ask for need no superuser.
+const TRUSTED_EXTENSIONS: u32 = 13;
 
 /// Whether what was committed must survive a power cut.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,11 +44,30 @@ pub enum Durability {
 /// Why there is no cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// PostgreSQL is not installed.
+    /// The folder does not hold PostgreSQL's programs.
     #[error(
-        "no PostgreSQL programs found: install PostgreSQL, or set POSTGRES_BIN_DIR to the folder with initdb"
+        "{folder} does not hold initdb, pg_ctl and postgres for the account that runs them: set POSTGRES_BIN_DIR to a folder that does"
     )]
-    NoBinaries,
+    Incomplete {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// PostgreSQL is not installed and can't be fetched.
+    #[error(
+        "PostgreSQL is not installed, and {version} can't be fetched: {reason}; install PostgreSQL, or set POSTGRES_BIN_DIR to the folder with initdb"
+    )]
+    Fetch {
+        /// The version.
+        version: String,
+        /// What happened.
+        reason: String,
+    },
+    /// Another process uses the cluster.
+    #[error("{folder} is in use by another process that still runs: stop that one first")]
+    InUse {
+        /// The cluster's folder.
+        folder: PathBuf,
+    },
     /// The folder holds data of another major version.
     #[error(
         "{folder} holds data of PostgreSQL {found}, and the programs are of version {wanted}: move it away, or set POSTGRES_BIN_DIR"
@@ -68,68 +101,143 @@ pub enum ClusterError {
     Server(#[from] tokio_postgres::Error),
 }
 
-/// A running PostgreSQL that stops when this is dropped.
+/// A running PostgreSQL. Whoever started it ends it when this is dropped, or when the process ends in any other way.
 #[derive(Debug)]
 pub struct Cluster {
+    place: Place,
+    // In this order: the watchdog is called off before somebody else may have the cluster.
+    own: Option<(Option<Watchdog>, Ownership)>,
+}
+
+/// A cluster's files, and how to reach its server.
+#[derive(Debug)]
+struct Place {
     binaries: Binaries,
+    folder: PathBuf,
     data: PathBuf,
     port: u16,
     password: SecretString,
 }
 
 impl Cluster {
-    /// Starts the cluster in `folder`, making it where there is none.
+    /// Starts the cluster in `folder`, making it where there is none, and ends what a killed predecessor left running.
+    /// Another process that runs it is given some time to end.
     ///
     /// # Errors
-    /// Says what is missing, or what a program of PostgreSQL's said.
+    /// Says what is missing, what a program of PostgreSQL's said, or that the other process goes on.
     pub async fn start(
         binaries: Binaries,
         folder: &Path,
         durability: Durability,
     ) -> Result<Self, ClusterError> {
-        let file = |path: &Path| {
-            let path = path.to_owned();
-            move |source| ClusterError::File { path, source }
+        let folder = reachable(&binaries, folder)?;
+        let ownership = Ownership::wait(&folder).await.map_err(file(&folder))?;
+        let Some(ownership) = ownership else {
+            return Err(ClusterError::InUse { folder });
         };
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(folder)
-            .map_err(file(folder))?;
-        let folder = fs::canonicalize(folder).map_err(file(folder))?;
-        binaries.own(&folder).map_err(file(&folder))?;
-        let (data, secret) = (folder.join("data"), folder.join("password"));
-        let password = kept_password(&secret).map_err(file(&secret))?;
-        binaries.own(&secret).map_err(file(&secret))?;
-        let port = free_port().map_err(file(&folder))?;
-        let cluster = Self {
-            binaries,
-            data,
-            port,
-            password,
+        Self::start_owned(binaries, folder, durability, ownership).await
+    }
+
+    /// Uses the cluster in `folder` while another process runs it; starts it where none does.
+    ///
+    /// # Errors
+    /// As [`Cluster::start`].
+    pub async fn start_or_share(
+        binaries: Binaries,
+        folder: &Path,
+        durability: Durability,
+    ) -> Result<Self, ClusterError> {
+        let folder = reachable(&binaries, folder)?;
+        let usable = async |port| match Place::new(binaries.clone(), folder.clone(), port) {
+            Ok(place) => Self { place, own: None }.answers().await,
+            Err(_) => false,
         };
-        if cluster.data.join("PG_VERSION").exists() {
-            cluster.check_version()?;
-            cluster.stop_predecessor();
-        } else {
-            cluster.init(&secret)?;
+        match Ownership::claim(&folder, usable)
+            .await
+            .map_err(file(&folder))?
+        {
+            Some(Claim::Owner(ownership)) => {
+                Self::start_owned(binaries, folder, durability, ownership).await
+            }
+            Some(Claim::Guest(port)) => Ok(Self {
+                place: Place::new(binaries, folder, port)?,
+                own: None,
+            }),
+            None => Err(ClusterError::InUse { folder }),
         }
-        cluster.run(&folder, durability)?;
-        cluster.prepare().await?;
+    }
+
+    async fn start_owned(
+        binaries: Binaries,
+        folder: PathBuf,
+        durability: Durability,
+        ownership: Ownership,
+    ) -> Result<Self, ClusterError> {
+        binaries.own(&folder).map_err(file(&folder))?;
+        let port = free_port().map_err(file(&folder))?;
+        let place = Place::new(binaries, folder, port)?;
+        let secret = place.folder.join("password");
+        place.binaries.own(&secret).map_err(file(&secret))?;
+        if place.data.join("PG_VERSION").exists() {
+            place.check_version()?;
+            predecessor::end(&place.binaries, &place.data)?;
+        } else {
+            place.init(&secret)?;
+        }
+        place.run(durability)?;
+        let watchdog = predecessor::recorded_process(&place.data)
+            .map(|server| Watchdog::over(&place.binaries, &place.data, server))
+            .transpose()
+            .map_err(file(Path::new("/bin/sh")))?;
+        let cluster = Self {
+            place,
+            own: Some((watchdog, ownership)),
+        };
+        cluster.place.prepare().await?;
         Ok(cluster)
+    }
+
+    /// Whether the product's login and database are there.
+    async fn answers(&self) -> bool {
+        tokio_postgres::connect(self.url().expose_secret(), NoTls)
+            .await
+            .is_ok()
     }
 
     /// The address of the product's database, for a login that is no superuser.
     pub fn url(&self) -> SecretString {
-        let (password, port) = (self.password.expose_secret(), self.port);
+        let (password, port) = (self.place.password.expose_secret(), self.place.port);
         format!("postgres://{LOGIN}:{password}@127.0.0.1:{port}/{DATABASE}").into()
     }
+}
 
+impl Place {
+    fn new(binaries: Binaries, folder: PathBuf, port: u16) -> Result<Self, ClusterError> {
+        let secret = folder.join("password");
+        let password = kept_password(&secret).map_err(file(&secret))?;
+        Ok(Self {
+            binaries,
+            data: folder.join("data"),
+            folder,
+            port,
+            password,
+        })
+    }
+
+    /// Makes it beside its place and moves it there, so that what a killed start has left is not taken for a cluster.
     fn init(&self, secret: &Path) -> Result<(), ClusterError> {
+        let draft = self.folder.join("draft");
+        let file = |source| ClusterError::File {
+            path: draft.clone(),
+            source,
+        };
+        if draft.exists() {
+            fs::remove_dir_all(&draft).map_err(file)?;
+        }
         let mut initdb = self.binaries.command("initdb");
         initdb
             .arg("--pgdata")
-            .arg(&self.data)
+            .arg(&draft)
             .arg("--pwfile")
             .arg(secret)
             .args([
@@ -142,12 +250,12 @@ impl Cluster {
                 "--locale",
                 "C",
                 "--data-checksums",
-                "--no-instructions",
             ]);
-        run("initdb", initdb)
+        run("initdb", initdb)?;
+        fs::rename(&draft, &self.data).map_err(file)
     }
 
-    fn run(&self, folder: &Path, durability: Durability) -> Result<(), ClusterError> {
+    fn run(&self, durability: Durability) -> Result<(), ClusterError> {
         let mut options = format!(
             "-p {} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c max_connections=150 -c timezone=UTC",
             self.port
@@ -163,48 +271,61 @@ impl Cluster {
             .arg(&self.data);
         start
             .arg("--log")
-            .arg(folder.join("log"))
+            .arg(self.folder.join("log"))
             .arg("--options")
             .arg(options);
-        run("pg_ctl", start)
+        run("pg_ctl", start).map_err(|error| match error {
+            ClusterError::Program { program, output } => ClusterError::Program {
+                program,
+                output: format!("{output}; its log ends with:\n{}", self.end_of_log()),
+            },
+            other => other,
+        })
     }
 
-    /// A predecessor that was killed leaves a lock file, and perhaps a server, that nobody else will end.
-    fn stop_predecessor(&self) {
-        let mut stop = self.binaries.command("pg_ctl");
-        stop.arg("stop")
-            .arg("--wait")
-            .arg("--mode=immediate")
-            .arg("--pgdata")
-            .arg(&self.data);
-        // Where nothing runs this fails, and that is what was wanted.
-        let _ = stop.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    fn end_of_log(&self) -> String {
+        let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(LOG_LINES)..].join("\n")
     }
 
     fn check_version(&self) -> Result<(), ClusterError> {
         let path = self.data.join("PG_VERSION");
-        let found = fs::read_to_string(&path).map_err(|source| ClusterError::File {
-            path: path.clone(),
-            source,
-        })?;
-        let output = self.binaries.command("postgres").arg("--version").output();
-        let output = output.map_err(|source| ClusterError::File { path, source })?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let version = text.split_whitespace().nth(2).unwrap_or_default();
-        let wanted = version.split('.').next().unwrap_or_default();
-        if found.trim() == wanted {
+        let found =
+            fs::read_to_string(&path).map_err(|source| ClusterError::File { path, source })?;
+        let (found, wanted) = (found.trim(), self.major_version()?);
+        if found == wanted {
             return Ok(());
         }
         Err(ClusterError::OtherVersion {
             folder: self.data.clone(),
-            found: found.trim().to_owned(),
-            wanted: wanted.to_owned(),
+            found: found.to_owned(),
+            wanted,
         })
+    }
+
+    /// `17` of `postgres (PostgreSQL) 17.6 (Debian 17.6-1)`.
+    fn major_version(&self) -> Result<String, ClusterError> {
+        let output = self.binaries.command("postgres").arg("--version").output();
+        let output = output.map_err(|error| ClusterError::Program {
+            program: "postgres",
+            output: error.to_string(),
+        })?;
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text.split_whitespace().nth(2).unwrap_or_default();
+        Ok(version.split('.').next().unwrap_or_default().to_owned())
     }
 
     /// Makes the login and the database the product uses, where they are not there yet.
     async fn prepare(&self) -> Result<(), ClusterError> {
         let client = self.connect("postgres").await?;
+        let version: u32 = self.major_version()?.parse().unwrap_or(TRUSTED_EXTENSIONS);
+        if version < TRUSTED_EXTENSIONS {
+            // In the template, so that every database the login makes has them.
+            let extensions = r#"CREATE EXTENSION IF NOT EXISTS "uuid-ossp"; CREATE EXTENSION IF NOT EXISTS pgcrypto"#;
+            let template = self.connect("template1").await?;
+            template.batch_execute(extensions).await?;
+        }
         let login = "SELECT FROM pg_roles WHERE rolname = $1";
         if client.query_opt(login, &[&LOGIN]).await?.is_none() {
             // Generated from hexadecimal digits alone, so it needs no quoting.
@@ -238,16 +359,41 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        let mut stop = self.binaries.command("pg_ctl");
-        stop.arg("stop")
-            .arg("--wait")
-            .arg("--mode=fast")
-            .arg("--pgdata")
-            .arg(&self.data);
-        if let Err(error) = run("pg_ctl", stop) {
+        if self.own.is_none() {
+            return;
+        }
+        if let Err(error) = predecessor::stop(&self.place.binaries, &self.place.data, "fast") {
             eprintln!("the private PostgreSQL did not stop: {error}");
         }
     }
+}
+
+fn file(path: &Path) -> impl FnOnce(std::io::Error) -> ClusterError {
+    let path = path.to_owned();
+    move |source| ClusterError::File { path, source }
+}
+
+/// The folder itself where PostgreSQL gets there; otherwise one that it does get to, to which the folder then leads.
+fn reachable(binaries: &Binaries, folder: &Path) -> Result<PathBuf, ClusterError> {
+    let make = |folder: &Path| {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(0o755).create(folder)
+    };
+    make(folder).map_err(file(folder))?;
+    let real = fs::canonicalize(folder).map_err(file(folder))?;
+    if binaries.reach(&real.join("data")) {
+        return Ok(real);
+    }
+    let elsewhere = Path::new(REACHABLE).join(uuid::Uuid::new_v4().to_string());
+    make(&elsewhere).map_err(file(&elsewhere))?;
+    fs::remove_dir(&real).map_err(file(&real))?;
+    symlink(&elsewhere, &real).map_err(file(&real))?;
+    eprintln!(
+        "{} can't be entered by the account that runs PostgreSQL: its data is in {}",
+        real.display(),
+        elsewhere.display()
+    );
+    Ok(elsewhere)
 }
 
 fn run(program: &'static str, mut command: Command) -> Result<(), ClusterError> {

@@ -44,11 +44,12 @@ impl TestDatabase {
             .expect("an answer")
             .is_none()
         {
-            let create = format!("CREATE DATABASE {TEMPLATE}");
-            client
-                .batch_execute(&create)
-                .await
-                .expect("a template database");
+            // A test that ended while it made the template has left half of one.
+            for statement in ["DROP DATABASE IF EXISTS", "CREATE DATABASE"] {
+                let statement = format!("{statement} {TEMPLATE}");
+                let done = client.batch_execute(&statement).await;
+                done.expect("a template database");
+            }
             migrate(database_at(&server, TEMPLATE)).await;
             let finish = format!("ALTER DATABASE {TEMPLATE} IS_TEMPLATE true");
             client
@@ -66,7 +67,7 @@ impl TestDatabase {
     pub async fn empty() -> Self {
         let server = server();
         let client = connect(&server).await;
-        Self::copy(&client, server, "template0").await
+        Self::copy(&client, server, "template1").await
     }
 
     #[expect(clippy::expect_used, reason = "a test without a database can only end")]

@@ -29,13 +29,17 @@ pub struct Model {
     pub service_id: Uuid,
     pub deployment_id: Option<Uuid>,
     pub action: TaskAction,
-    pub nomad_namespace: Option<String>,
-    pub nomad_job_id: Option<String>,
+    pub nomad_namespace: String,
+    pub nomad_job_id: String,
     #[sea_orm(column_type = "JsonBinary", nullable)]
-    pub specification: Option<Json>,
+    pub request: Option<Json>,
+    #[sea_orm(column_type = "JsonBinary", nullable)]
+    pub job: Option<Json>,
     pub spec_hash: Option<String>,
     #[sea_orm(column_type = "JsonBinary")]
-    pub state: Json,
+    pub phase: Json,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub reason: Option<String>,
     pub lease_owner: Option<Uuid>,
     pub lease_until: Option<DateTime>,
     pub fence: i64,

@@ -10,9 +10,9 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub key: String,
     pub fingerprint: Vec<u8>,
-    pub status: Option<i32>,
-    #[sea_orm(column_type = "JsonBinary", nullable)]
-    pub response: Option<Json>,
+    pub status: i32,
+    #[sea_orm(column_type = "JsonBinary")]
+    pub response: Json,
     #[sea_orm(column_type = "Text", nullable)]
     pub location: Option<String>,
     #[sea_orm(column_type = "Text", nullable)]

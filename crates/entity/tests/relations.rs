@@ -1,9 +1,6 @@
 //! The relationships, walked on a real PostgreSQL.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that can't go on has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::sync::{
     Arc,
@@ -116,8 +113,8 @@ const REMAINING_ROWS: &str = "
     INSERT INTO api_keys (name, key, user_id, tenant_id, expires_at, last_used)
         SELECT '', '', id, tenant_id, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM users;
     INSERT INTO deployment_tasks (tenant_id, service_id, deployment_id, action, nomad_namespace, nomad_job_id,
-            specification, spec_hash, lease_owner, lease_until, deadline_at, finished_at)
-        SELECT tenant_id, services.id, service_deployments.id, 'start', '', '', '{}', '', services.id,
+            request, job, spec_hash, phase, reason, lease_owner, lease_until, deadline_at, finished_at)
+        SELECT tenant_id, services.id, service_deployments.id, 'start', '', '', '{}', '{}', '', '{}', '', services.id,
             CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP
         FROM services JOIN service_deployments ON service_id = services.id;
     INSERT INTO refresh_tokens (family_id, user_id, token_hash, expires_at, used_at, revoked_at)

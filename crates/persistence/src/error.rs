@@ -10,7 +10,7 @@ use tokio_postgres::error::SqlState;
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What a violated unique index means to whoever caused it.
-const CONFLICTS: [(&str, &str, &str); 8] = [
+const CONFLICTS: [(&str, &str, &str); 7] = [
     (
         "services_type_tenant_unique",
         "type_taken",
@@ -41,11 +41,6 @@ const CONFLICTS: [(&str, &str, &str); 8] = [
         "deployment_tasks_service_id_unfinished_unique",
         "deployment_in_progress",
         "a deployment is under way",
-    ),
-    (
-        "idempotency_keys_pkey",
-        "idempotency_key_in_use",
-        "a request with this key is under way",
     ),
 ];
 

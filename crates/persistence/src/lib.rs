@@ -2,7 +2,10 @@
 //! resource, and none of them takes a tenant id, because the transaction was opened for one.
 
 mod connection;
+mod deployment_queue;
+pub mod deployments;
 mod error;
+pub mod idempotency;
 pub mod page;
 mod rows;
 mod scope;
@@ -11,8 +14,8 @@ pub mod sign_in;
 pub mod users;
 
 pub use connection::{
-    ConnectionSettings, Database, PoolSettings, SetupError, SslMode, SystemPurpose, SystemTx,
-    TenantRead, TenantTx, Transaction,
+    ConnectionSettings, Connections, Database, PoolSettings, SetupError, SslMode, SystemPurpose,
+    SystemTx, TenantRead, TenantTx, Transaction,
 };
 pub use scope::TenantScope;
 pub use users::User;

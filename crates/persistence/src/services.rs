@@ -17,6 +17,7 @@ use sea_orm::{
 
 use crate::{
     TenantRead, TenantTx,
+    idempotency::Answer,
     page::{Page, PageRequest, Position},
     rows::{first, missing, read, timestamp},
 };
@@ -58,7 +59,7 @@ fn service(row: &QueryResult) -> Result<Service, Error> {
     })
 }
 
-fn one(rows: &[QueryResult]) -> Result<Service, Error> {
+pub(crate) fn one(rows: &[QueryResult]) -> Result<Service, Error> {
     service(rows.first().ok_or_else(|| Error::not_found("service"))?)
 }
 
@@ -137,11 +138,16 @@ impl TenantTx {
         Ok((actor, one(&rows)?))
     }
 
-    /// Makes a service, and commits.
+    /// Makes a service, and commits; `answer` is what its caller is told.
     ///
     /// # Errors
     /// `type_taken`, `name_taken`.
-    pub async fn insert_service(self, actor: &Actor, new: NewService) -> Result<Service, Error> {
+    pub async fn insert_service(
+        self,
+        actor: &Actor,
+        new: NewService,
+        answer: impl FnOnce(&Service) -> Answer,
+    ) -> Result<Service, Error> {
         let row = service::ActiveModel {
             name: Set(new.name),
             r#type: Set(stored_type(new.service_type)),
@@ -154,10 +160,9 @@ impl TenantTx {
             ..Default::default()
         };
         let mut insert = Insert::one(row).into_query();
-        let [rows] = self
-            .finish([DbBackend::Postgres.build(insert.returning_all())])
-            .await?;
-        one(&rows)
+        let insert = DbBackend::Postgres.build(insert.returning_all());
+        self.finish_answered([insert], |[rows]| one(&rows), answer)
+            .await
     }
 
     /// Changes a service, and commits.
@@ -191,22 +196,13 @@ impl TenantTx {
             .await?;
         one(&rows)
     }
-
-    /// Removes a service with its deployments, and commits.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn delete_service(self, id: ServiceId) -> Result<(), Error> {
-        let delete = service::Entity::delete_by_id(id.0).build(DbBackend::Postgres);
-        self.finish([delete]).await.map(drop)
-    }
 }
 
-fn by_id(id: ServiceId) -> sea_orm::Select<service::Entity> {
+pub(crate) fn by_id(id: ServiceId) -> sea_orm::Select<service::Entity> {
     service::Entity::find_by_id(id.0)
 }
 
-fn locked(id: ServiceId) -> Statement {
+pub(crate) fn locked(id: ServiceId) -> Statement {
     by_id(id).lock_exclusive().build(DbBackend::Postgres)
 }
 

@@ -15,6 +15,7 @@ use sea_orm::{
 
 use crate::{
     SystemTx, TenantRead, TenantTx,
+    idempotency::Answer,
     page::{Page, PageRequest, Position},
     rows::{all, first, missing, timestamp},
 };
@@ -107,7 +108,7 @@ const INSERT_TENANT: &str = "WITH tenant AS ( \
      SELECT $7, $8, $9, $10, $11, $12, id FROM tenant RETURNING *";
 
 impl SystemTx {
-    /// Makes a tenant with a subscription and its first user, and commits: one round trip.
+    /// Makes a tenant with a subscription and its first user, and commits: one round trip. `answer` is what the user is told.
     ///
     /// # Errors
     /// `email_taken`, `username_taken`, or `slug_taken`, on which another slug can be tried.
@@ -117,6 +118,7 @@ impl SystemTx {
         slug: &str,
         limits: (Plan, Limits),
         user: NewUser,
+        answer: impl FnOnce(&User) -> Answer,
     ) -> Result<User, Error> {
         let (plan, limits) = limits;
         let max_services = i32::try_from(limits.services).map_err(Error::internal)?;
@@ -138,8 +140,8 @@ impl SystemTx {
                 user.role.as_str().into(),
             ],
         );
-        let [rows] = self.finish([statement]).await?;
-        one(&rows)
+        self.finish_answered([statement], |[rows]| one(&rows), answer)
+            .await
     }
 
     /// Makes a platform administrator, who belongs to no tenant, and commits.
@@ -162,12 +164,12 @@ impl SystemTx {
         one(&rows)
     }
 
-    /// The user with this id, of any tenant.
+    /// The user with this id, of any tenant, locked until the transaction ends.
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn find_user(&self, id: UserId) -> Result<User, Error> {
-        let [rows] = self.rows([by_id(id)]).await?;
+    pub async fn lock_user(&self, id: UserId) -> Result<User, Error> {
+        let [rows] = self.rows([locked(id)]).await?;
         one(&rows)
     }
 
@@ -235,10 +237,7 @@ impl TenantTx {
     /// # Errors
     /// `not_found`.
     pub async fn lock_user(&mut self, id: UserId) -> Result<(Actor, User), Error> {
-        let lock = user::Entity::find_by_id(id.0)
-            .lock_exclusive()
-            .build(DbBackend::Postgres);
-        let (actor, [rows]) = self.enter([lock]).await?;
+        let (actor, [rows]) = self.enter([locked(id)]).await?;
         Ok((actor, one(&rows)?))
     }
 
@@ -279,6 +278,12 @@ fn profile(change: ProfileChange) -> user::ActiveModel {
 
 fn by_id(id: UserId) -> Statement {
     user::Entity::find_by_id(id.0).build(DbBackend::Postgres)
+}
+
+fn locked(id: UserId) -> Statement {
+    user::Entity::find_by_id(id.0)
+        .lock_exclusive()
+        .build(DbBackend::Postgres)
 }
 
 fn updated(id: UserId, change: user::ActiveModel) -> Statement {

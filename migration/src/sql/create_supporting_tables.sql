@@ -7,11 +7,15 @@ CREATE TABLE deployment_tasks (
     service_id UUID NOT NULL,
     deployment_id UUID REFERENCES service_deployments (id) ON DELETE CASCADE,
     action VARCHAR(50) NOT NULL,
-    nomad_namespace VARCHAR(255),
-    nomad_job_id VARCHAR(255),
-    specification JSONB,
+    nomad_namespace VARCHAR(255) NOT NULL,
+    nomad_job_id VARCHAR(255) NOT NULL,
+    -- What the service was when its start was asked for, and the job built from it; both go when the task ends.
+    request JSONB,
+    job JSONB,
+    -- Of all that decides what runs: a start of the same again has nothing to do.
     spec_hash VARCHAR(64),
-    state JSONB NOT NULL DEFAULT '{}',
+    phase JSONB NOT NULL,
+    reason TEXT,
     lease_owner UUID,
     lease_until TIMESTAMP,
     fence BIGINT NOT NULL DEFAULT 0,
@@ -24,6 +28,8 @@ CREATE TABLE deployment_tasks (
 );
 CREATE INDEX deployment_tasks_tenant_id_idx ON deployment_tasks (tenant_id);
 CREATE INDEX deployment_tasks_deployment_id_idx ON deployment_tasks (deployment_id);
+-- What a service was started with last.
+CREATE INDEX deployment_tasks_service_id_created_at_idx ON deployment_tasks (service_id, created_at);
 -- One task under way for a service, whichever replica accepts the request.
 CREATE UNIQUE INDEX deployment_tasks_service_id_unfinished_unique
     ON deployment_tasks (service_id) WHERE finished_at IS NULL;
@@ -47,13 +53,13 @@ CREATE INDEX refresh_tokens_family_id_idx ON refresh_tokens (family_id);
 CREATE INDEX refresh_tokens_user_id_idx ON refresh_tokens (user_id);
 
 -- Answers already given to POST requests that carried an Idempotency-Key, replayed when the key
--- comes again; status is null while the first request is still running.
+-- comes again. No foreign key: somebody who registers is no user yet.
 CREATE TABLE idempotency_keys (
     user_id UUID NOT NULL,
     key VARCHAR(255) NOT NULL,
     fingerprint BYTEA NOT NULL,
-    status INTEGER,
-    response JSONB,
+    status INTEGER NOT NULL,
+    response JSONB NOT NULL,
     location TEXT,
     etag TEXT,
     created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,

@@ -1,9 +1,6 @@
 //! The migrations on a real PostgreSQL, as the ordinary login that owns the database.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test that can't go on has failed"
-)]
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 mod catalogue;
 mod command;

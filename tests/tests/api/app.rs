@@ -4,19 +4,38 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use bytes::Bytes;
 use embedded_postgres::test_database::TestDatabase;
-use nomad_services::{server, settings::Settings};
-use reqwest::{Client, Method, RequestBuilder, StatusCode};
+use nomad_services::{lifecycle::Phase, server, settings::Settings};
+use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+
+use crate::contract::{self, Asked, Came};
 
 pub const PASSWORD: &str = "correct horse battery";
 
 /// A server on a free port; it ends with the test.
 pub struct TestApp {
     pub address: String,
-    pub http: Client,
+    // Private, so that no answer comes past the check against the API's description.
+    http: Client,
     database: TestDatabase,
+}
+
+/// A request whose answer is checked against the API's description.
+#[must_use]
+pub struct Request {
+    builder: RequestBuilder,
+    asked: Asked,
+}
+
+/// An answer that is as the API's description says.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub bytes: Bytes,
 }
 
 /// Somebody signed in.
@@ -48,8 +67,10 @@ impl TestApp {
         let settings =
             Settings::from_sources(Path::new("../config"), &variables).expect("settings");
         let application = server::build(&settings).await.expect("a server");
-        let port = application.port();
-        actix_web::rt::spawn(application.run());
+        let port = application.address().port();
+        let state = application.state();
+        actix_web::rt::spawn(application.run(std::future::pending()));
+        state.lifecycle.reached(Phase::Serving).await;
         Self {
             address: format!("http://127.0.0.1:{port}"),
             http: Client::new(),
@@ -57,13 +78,61 @@ impl TestApp {
         }
     }
 
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http
-            .request(method, format!("{}/api/v1{path}", self.address))
+    /// A request below the API's base path.
+    pub fn request(&self, method: Method, path: &str) -> Request {
+        self.at_root(method, &format!("/api/v1{path}"))
+    }
+
+    /// A request for a path that stands at the root.
+    pub fn at_root(&self, method: Method, path: &str) -> Request {
+        let url = format!("{}{path}", self.address);
+        Request {
+            builder: self.http.request(method.clone(), url),
+            asked: Asked {
+                method,
+                path: path.to_owned(),
+                body: None,
+            },
+        }
     }
 
     pub async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
         answer(self.request(Method::POST, path).json(&body)).await
+    }
+
+    /// Runs a statement as the role that works across tenants; how many rows it changed.
+    pub async fn execute(
+        &self,
+        sql: &str,
+        values: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> u64 {
+        let client = self.database_client().await;
+        client.execute(sql, values).await.expect("a change")
+    }
+
+    /// The first column of a statement's only row, as text.
+    pub async fn query(
+        &self,
+        sql: &str,
+        values: &[&(dyn tokio_postgres::types::ToSql + Sync)],
+    ) -> String {
+        let client = self.database_client().await;
+        let row = client.query_one(sql, values).await.expect("a row");
+        row.get(0)
+    }
+
+    async fn database_client(&self) -> tokio_postgres::Client {
+        let url = self.database.url();
+        let (client, connection) =
+            tokio_postgres::connect(url.expose_secret(), tokio_postgres::NoTls)
+                .await
+                .expect("a connection");
+        actix_web::rt::spawn(connection);
+        client
+            .batch_execute("SET ROLE nomad_services_system")
+            .await
+            .expect("the role");
+        client
     }
 
     /// Registers somebody, with a tenant of that name, and signs them in.
@@ -80,19 +149,7 @@ impl TestApp {
     pub async fn administrator(&self, username: &str) -> Person<'_> {
         self.register(username).await;
         let promote = "UPDATE users SET role = 'admin', tenant_id = NULL WHERE username = $1";
-        let (client, connection) =
-            tokio_postgres::connect(self.database.url().expose_secret(), tokio_postgres::NoTls)
-                .await
-                .expect("a connection");
-        actix_web::rt::spawn(connection);
-        client
-            .batch_execute("SET ROLE nomad_services_system")
-            .await
-            .expect("the role");
-        client
-            .execute(promote, &[&username])
-            .await
-            .expect("a promotion");
+        self.execute(promote, &[&username]).await;
         self.login(username).await
     }
 
@@ -111,8 +168,14 @@ impl TestApp {
 }
 
 impl Person<'_> {
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.app.request(method, path).bearer_auth(&self.token)
+    pub fn id(&self) -> &str {
+        self.user["id"].as_str().expect("an id")
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> Request {
+        let authorization = format!("Bearer {}", self.token);
+        let request = self.app.request(method, path);
+        request.header("authorization", authorization)
     }
 
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
@@ -142,9 +205,68 @@ pub fn service(name: &str, service_type: &str) -> Value {
     json!({"name": name, "type": service_type, "config": {"image": "nginx:1", "resources": {"cpu": 100}}})
 }
 
-pub async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
-    let response = request.send().await.expect("an answer");
-    let status = response.status();
-    let body = response.bytes().await.expect("a body");
-    (status, serde_json::from_slice(&body).unwrap_or_default())
+pub async fn answer(request: Request) -> (StatusCode, Value) {
+    let answer = request.send().await;
+    (answer.status, answer.json())
+}
+
+impl Request {
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.builder = self.builder.header(name, value.as_ref());
+        self
+    }
+
+    pub fn json(mut self, body: &Value) -> Self {
+        self.builder = self.builder.json(body);
+        self.asked.body = Some(body.clone());
+        self
+    }
+
+    /// A body that is sent as it stands.
+    pub fn text(mut self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
+        self.builder = self.builder.header("content-type", content_type).body(body);
+        self
+    }
+
+    pub async fn send(self) -> Answer {
+        let response = self.builder.send().await.expect("an answer");
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.bytes().await.expect("a body");
+        let came = Came {
+            status,
+            headers: &headers,
+            body: &bytes,
+        };
+        contract::check(&self.asked, &came);
+        Answer {
+            status,
+            headers,
+            bytes,
+        }
+    }
+}
+
+/// A problem without what belongs to its request alone.
+pub fn anonymous(mut problem: Value) -> Value {
+    for name in ["request_id", "instance"] {
+        let removed = problem.as_object_mut().and_then(|body| body.remove(name));
+        removed.expect(name);
+    }
+    problem
+}
+
+impl Answer {
+    /// The body; null where there is none.
+    pub fn json(&self) -> Value {
+        if self.bytes.is_empty() {
+            return Value::Null;
+        }
+        serde_json::from_slice(&self.bytes).expect("JSON")
+    }
+
+    /// A header's text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let value = self.headers.get(name)?;
+        Some(value.to_str().expect("text"))
+    }
 }

@@ -1,7 +1,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::app::{PASSWORD, TestApp};
+use crate::app::{PASSWORD, TestApp, anonymous};
 
 #[actix_web::test]
 async fn registering_makes_a_tenant_and_its_administrator() {
@@ -42,6 +42,16 @@ async fn tenants_of_the_same_name_get_different_slugs() {
             StatusCode::CREATED
         );
     }
+    let slugs = app
+        .query(
+            "SELECT string_agg(slug, ' ' ORDER BY created_at) FROM tenants",
+            &[],
+        )
+        .await;
+    let (first, second) = slugs.split_once(' ').unwrap();
+    assert_eq!(first, "acme");
+    let suffix = second.strip_prefix("acme-").unwrap();
+    assert_eq!(suffix.len(), 6, "{second}");
 }
 
 #[actix_web::test]
@@ -60,23 +70,105 @@ async fn every_bad_field_of_a_registration_is_named() {
 }
 
 #[actix_web::test]
-async fn an_unknown_user_and_a_wrong_password_are_answered_alike() {
+async fn unknown_user_wrong_password_and_inactive_user_are_answered_alike() {
+    let app = TestApp::new().await;
+    let (ada, root) = (app.register("ada").await, app.administrator("root").await);
+    app.register("bob").await;
+    let path = format!("/admin/users/{}/deactivate", ada.id());
+    assert_eq!(root.put(&path, json!({})).await.0, StatusCode::OK);
+    let mut answers = Vec::new();
+    for (username, password) in [("bob", "wrong"), ("eve", PASSWORD), ("ada", PASSWORD)] {
+        let body = json!({"username": username, "password": password});
+        let (status, problem) = app.post("/auth/login", body).await;
+        assert_eq!(status, StatusCode::UNAUTHORIZED);
+        answers.push(anonymous(problem));
+    }
+    assert_eq!(answers[0]["code"], "invalid_credentials");
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0], answers[2]);
+}
+
+#[actix_web::test]
+async fn a_password_has_15_to_256_characters_and_any_of_them() {
+    let app = TestApp::new().await;
+    let register = |name: &'static str, password: String| {
+        let email = format!("{name}@example.com");
+        app.post(
+            "/auth/register",
+            json!({"username": name, "email": email, "password": password}),
+        )
+    };
+    for (name, password) in [("short", "x".repeat(14)), ("long", "x".repeat(257))] {
+        let (status, problem) = register(name, password).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert_eq!(problem["errors"][0]["pointer"], "#/password");
+        assert_eq!(
+            problem["errors"][0]["detail"],
+            "must have 15 to 256 characters"
+        );
+    }
+    for (name, password) in [
+        ("least", "\u{1f98a} \u{e9}\n\t'\";--%$\\ x".to_owned()),
+        ("most", "\u{1f98a}".repeat(256)),
+    ] {
+        let (status, answer) = register(name, password.clone()).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer}");
+        let signed_in = json!({"username": name, "password": password});
+        assert_eq!(app.post("/auth/login", signed_in).await.0, StatusCode::OK);
+    }
+}
+
+#[actix_web::test]
+async fn a_bcrypt_hash_of_a_short_password_signs_in_and_is_replaced() {
     let app = TestApp::new().await;
     app.register("ada").await;
-    let wrong = app
-        .post(
-            "/auth/login",
-            json!({"username": "ada", "password": "wrong"}),
-        )
-        .await;
-    let unknown = app
-        .post(
-            "/auth/login",
-            json!({"username": "eve", "password": "wrong"}),
-        )
-        .await;
-    assert_eq!(wrong.0, StatusCode::UNAUTHORIZED);
-    assert_eq!(wrong, unknown);
+    // As the service being replaced has stored it.
+    let stored = bcrypt::hash("secret", 4).unwrap();
+    app.execute(
+        "UPDATE users SET password = $1 WHERE username = 'ada'",
+        &[&stored],
+    )
+    .await;
+    let body = json!({"username": "ada", "password": "secret"});
+    assert_eq!(
+        app.post("/auth/login", body.clone()).await.0,
+        StatusCode::OK
+    );
+    let read = "SELECT password FROM users WHERE username = 'ada'";
+    let replaced = app.query(read, &[]).await;
+    assert!(replaced.starts_with("$argon2id$"), "{replaced}");
+    assert_eq!(app.post("/auth/login", body).await.0, StatusCode::OK);
+    assert_eq!(app.query(read, &[]).await, replaced);
+}
+
+#[actix_web::test]
+async fn a_tenant_is_named_after_its_first_user_unless_it_has_a_name() {
+    let app = TestApp::new().await;
+    for (username, tenant_name, name, slug) in [
+        ("ada", None, "ada", "ada"),
+        (
+            "bob",
+            Some("Ac\u{e9}me & Co"),
+            "Ac\u{e9}me & Co",
+            "aceme-co",
+        ),
+    ] {
+        let mut body = json!({
+            "username": username, "email": format!("{username}@example.com"), "password": PASSWORD
+        });
+        if let Some(tenant_name) = tenant_name {
+            body["tenant_name"] = json!(tenant_name);
+        }
+        assert_eq!(
+            app.post("/auth/register", body).await.0,
+            StatusCode::CREATED
+        );
+        let read = "SELECT t.name || ' / ' || t.slug || ' / ' || t.plan || ' / ' || s.status \
+             FROM tenants t JOIN users u ON u.tenant_id = t.id JOIN subscriptions s ON s.tenant_id = t.id \
+             WHERE u.username = $1";
+        let found = app.query(read, &[&username]).await;
+        assert_eq!(found, format!("{name} / {slug} / free / active"));
+    }
 }
 
 #[actix_web::test]

@@ -3,5 +3,6 @@
 mod admin;
 mod app;
 mod auth;
+mod contract;
 mod services;
 mod users;

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use reqwest::{Method, StatusCode, header};
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 
-use crate::app::{TestApp, answer, service};
+use crate::app::{TestApp, anonymous, answer, service};
 
 #[actix_web::test]
 async fn a_service_is_defined_read_listed_and_removed() {
@@ -37,8 +37,11 @@ async fn another_tenants_service_is_answered_like_one_that_does_not_exist() {
         let body = service("db", "database");
         let foreign = answer(eve.request(method.clone(), &path).json(&body)).await;
         let unknown = answer(eve.request(method, &nowhere).json(&body)).await;
-        assert_eq!(foreign.0, StatusCode::NOT_FOUND);
-        assert_eq!(foreign, unknown);
+        assert_eq!(
+            (foreign.0, unknown.0),
+            (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND)
+        );
+        assert_eq!(anonymous(foreign.1), anonymous(unknown.1));
     }
     assert_eq!(eve.get("/services").await.1["total"], 0);
     assert_eq!(ada.get(&path).await.0, StatusCode::OK);
@@ -100,7 +103,8 @@ async fn fifty_creates_at_once_leave_exactly_what_the_plan_allows() {
     assert!(
         outcomes
             .keys()
-            .all(|code| ["created", "type_taken", "limit_exceeded"].contains(&code.as_str()))
+            .all(|code| ["created", "type_taken", "limit_exceeded"].contains(&code.as_str())),
+        "{outcomes:?}"
     );
     assert_eq!(ada.get("/services").await.1["total"], 5);
 }
@@ -135,17 +139,14 @@ async fn a_stale_change_is_refused_and_a_patch_says_what_it_changes() {
         "/services/{}",
         ada.service("database").await["id"].as_str().unwrap()
     );
-    let response = ada.request(Method::GET, &path).send().await.unwrap();
-    let tag = response.headers()[header::ETAG]
-        .to_str()
-        .unwrap()
-        .to_owned();
+    let response = ada.request(Method::GET, &path).send().await;
+    let tag = response.header("etag").unwrap().to_owned();
     let patch = |tag: Option<&str>| {
         let request = ada
             .request(Method::PATCH, &path)
             .json(&json!({"description": "mine"}));
         answer(match tag {
-            Some(tag) => request.header(header::IF_MATCH, tag),
+            Some(tag) => request.header("if-match", tag),
             None => request,
         })
     };

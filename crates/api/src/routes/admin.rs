@@ -3,80 +3,136 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpResponse,
-    web::{Data, Json, Path, Query},
+    HttpRequest, HttpResponse,
+    web::{Data, Path, Query},
 };
-use domain::{Error, Role, UserId, user::parse_role};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use domain::{Error, Role, UserId, user::parse_role_change};
+use persistence::User;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{paging, users::view};
-use crate::{extract::Caller, problem::Problem, state::State, use_cases::administration};
+use super::{
+    entity_tag::{IfMatch, shown, tagged},
+    paging,
+    users::{UserView, view},
+};
+use crate::{
+    extract::{Body, Caller},
+    openapi::schemas,
+    problem::Problem,
+    state::State,
+    use_cases::administration,
+};
 
 /// Which users to list.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    limit: Option<u64>,
+    /// How many at most; 50 unless said otherwise.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 200, nullable = false)]
+    limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    #[param(nullable = false)]
     cursor: Option<String>,
-    offset: Option<u64>,
+    /// How many to pass over, for older clients; a cursor costs less.
+    #[param(value_type = Option<u64>, minimum = 0, maximum = 100_000, nullable = false)]
+    offset: Option<String>,
 }
 
+/// A part of the users of every tenant, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UserList<'user> {
+    users: Vec<UserView<'user>>,
+    /// How many there are on all pages.
+    total: u64,
+    /// For the next page, if there is one.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+}
+
+/// List the users of every tenant
+#[utoipa::path(get, path = "/api/v1/admin/users", tag = "admin", params(ListQuery), responses(
+    (status = 200, description = "A page of them.", body = UserList),
+))]
 pub async fn list_users(
     state: Data<Arc<State>>,
     caller: Caller,
     query: Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let mut request = paging::request(query.limit, query.cursor.as_deref())?;
-    request.offset = query.offset.unwrap_or_default();
+    let after = query.cursor.as_deref();
+    let mut request = paging::request(query.limit.as_deref(), after)?;
+    request.offset = paging::offset(query.offset.as_deref(), after)?;
     let page = administration::list_users(&state, caller.user, request).await?;
-    Ok(HttpResponse::Ok().json(json!({
-        "users": page.items.iter().map(view).collect::<Vec<_>>(),
-        "total": page.total,
-        "next_cursor": page.next.map(paging::cursor),
-    })))
+    Ok(HttpResponse::Ok().json(UserList {
+        users: page.items.iter().map(view).collect(),
+        total: page.total,
+        next_cursor: page.next.map(paging::cursor),
+    }))
 }
 
+/// Give a user another role
+#[utoipa::path(put, path = "/api/v1/admin/users/{id}/role", tag = "admin",
+    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of what was read.")),
+    request_body = schemas::RoleChange, responses(
+    (status = 200, description = "The user.", body = UserView,
+        headers(("ETag" = String, description = "Its version."))),
+    (status = 409, description = "`invalid_role`: only platform administrators have no tenant."),
+))]
 pub async fn set_role(
     state: Data<Arc<State>>,
     caller: Caller,
     id: Path<Uuid>,
-    body: Json<Value>,
+    request: HttpRequest,
+    Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
-    let role = role(&body)?;
-    change(&state, &caller, *id, Some(role), None).await
+    let role = parse_role_change(&body).map_err(Error::invalid)?;
+    change(&state, &caller, *id, &request, (Some(role), None)).await
 }
 
+/// Let a user sign in again
+#[utoipa::path(put, path = "/api/v1/admin/users/{id}/activate", tag = "admin",
+    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of what was read.")),
+    responses(
+    (status = 200, description = "The user.", body = UserView,
+        headers(("ETag" = String, description = "Its version."))),
+))]
 pub async fn activate(
     state: Data<Arc<State>>,
     caller: Caller,
     id: Path<Uuid>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    change(&state, &caller, *id, None, Some(true)).await
+    change(&state, &caller, *id, &request, (None, Some(true))).await
 }
 
+/// Keep a user out, from the next request on
+#[utoipa::path(put, path = "/api/v1/admin/users/{id}/deactivate", tag = "admin",
+    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of what was read.")),
+    responses(
+    (status = 200, description = "The user.", body = UserView,
+        headers(("ETag" = String, description = "Its version."))),
+    (status = 409, description = "`own_account`: nobody deactivates their own."),
+))]
 pub async fn deactivate(
     state: Data<Arc<State>>,
     caller: Caller,
     id: Path<Uuid>,
+    request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    change(&state, &caller, *id, None, Some(false)).await
+    change(&state, &caller, *id, &request, (None, Some(false))).await
 }
 
 async fn change(
     state: &State,
     caller: &Caller,
     id: Uuid,
-    role: Option<Role>,
-    is_active: Option<bool>,
+    request: &HttpRequest,
+    standing: (Option<Role>, Option<bool>),
 ) -> Result<HttpResponse, Problem> {
+    let expected = IfMatch::of(request);
+    let check = |user: &User| expected.check(&shown(&view(user)));
     let user =
-        administration::change_standing(state, caller.user, UserId(id), role, is_active).await?;
-    Ok(HttpResponse::Ok().json(view(&user)))
-}
-
-fn role(body: &Value) -> Result<Role, Error> {
-    let role = body.get("role").unwrap_or(&Value::Null);
-    parse_role(role).map_err(|refused| Error::invalid(vec![refused.at("/role")]))
+        administration::change_standing(state, caller.user, UserId(id), standing, check).await?;
+    Ok(tagged(HttpResponse::Ok(), &view(&user)))
 }

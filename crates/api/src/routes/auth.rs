@@ -2,78 +2,136 @@
 
 use std::sync::Arc;
 
-use actix_web::{
-    HttpResponse,
-    http::header::CACHE_CONTROL,
-    web::{Data, Json},
+use actix_web::{HttpResponse, web::Data};
+use chrono::{DateTime, Utc};
+use domain::{
+    Error,
+    user::{Registration, SignIn, parse_refresh_token},
 };
-use domain::{Error, user::Registration};
-use secrecy::SecretString;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use persistence::{User, idempotency::Answer};
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::users::view;
+use super::{
+    entity_tag::shown,
+    users::{UserView, view},
+};
 use crate::{
+    extract::Body,
+    idempotency::{IdempotencyKey, answered},
+    openapi::schemas,
     problem::Problem,
     sign_in::RefreshToken,
     state::State,
     use_cases::sessions::{self, SignedIn},
 };
 
-/// Who signs in, by username or email address.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Login {
-    username: Option<String>,
-    email: Option<String>,
-    password: SecretString,
+/// Somebody has registered.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Registered<'user> {
+    /// For people.
+    message: &'static str,
+    user: UserView<'user>,
 }
 
-/// A session to keep or to end.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Refresh {
-    refresh_token: String,
+/// A session: send `token` with each request, and `refresh_token` for a new pair.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Session<'user> {
+    /// The access token, a JWT.
+    token: &'user str,
+    /// For a new pair, once.
+    refresh_token: &'user str,
+    user: UserView<'user>,
+    /// When the access token expires.
+    expires_at: DateTime<Utc>,
 }
 
-pub async fn register(state: Data<Arc<State>>, body: Json<Value>) -> Result<HttpResponse, Problem> {
+fn registered(user: &User) -> Answer {
+    let body = shown(&Registered {
+        message: "User registered successfully",
+        user: view(user),
+    });
+    Answer {
+        status: 201,
+        body: body.into(),
+        location: None,
+        etag: None,
+    }
+}
+
+/// Register
+///
+/// Makes a tenant, and its first user, who administers it.
+#[utoipa::path(post, path = "/api/v1/auth/register", tag = "auth", security(()), request_body = schemas::Registration,
+    responses(
+    (status = 201, description = "Registered; sign in next.", body = Registered),
+    (status = 409, description = "`username_taken`, `email_taken`, or a request with this `Idempotency-Key` is under way."),
+))]
+pub async fn register(
+    state: Data<Arc<State>>,
+    key: IdempotencyKey,
+    Body(body): Body,
+) -> Result<HttpResponse, Problem> {
     let registration = Registration::parse(&body).map_err(Error::invalid)?;
-    let user = sessions::register(&state, registration).await?;
-    Ok(HttpResponse::Created()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(json!({"message": "registered", "user": view(&user)})))
+    let once = key.of_registration(&registration, &body)?;
+    let outcome = sessions::register(&state, once.as_ref(), registration, registered).await;
+    answered(outcome, registered)
 }
 
-pub async fn login(state: Data<Arc<State>>, body: Json<Login>) -> Result<HttpResponse, Problem> {
-    let Login {
-        username,
-        email,
-        password,
-    } = body.into_inner();
-    let login = username.or(email).unwrap_or_default();
+/// Sign in
+#[utoipa::path(post, path = "/api/v1/auth/login", tag = "auth", security(()), request_body = schemas::SignIn, responses(
+    (status = 200, description = "Signed in.", body = Session),
+    (status = 401, description = "`invalid_credentials`: unknown, inactive, or the password is wrong."),
+))]
+pub async fn login(
+    state: Data<Arc<State>>,
+    _: IdempotencyKey,
+    Body(body): Body,
+) -> Result<HttpResponse, Problem> {
+    let SignIn { login, password } = SignIn::parse(&body).map_err(Error::invalid)?;
+    let password = password.expose().into();
     Ok(answer(&sessions::login(&state, &login, password).await?))
 }
 
+/// Exchange a refresh token for a new pair
+///
+/// A token that is used a second time ends its session.
+#[utoipa::path(post, path = "/api/v1/auth/refresh", tag = "auth", security(()), request_body = schemas::RefreshToken,
+    responses(
+    (status = 200, description = "Still signed in.", body = Session),
+    (status = 401, description = "`invalid_refresh_token`: sign in again."),
+))]
 pub async fn refresh(
     state: Data<Arc<State>>,
-    body: Json<Refresh>,
+    _: IdempotencyKey,
+    Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
-    let token = RefreshToken::from(body.into_inner().refresh_token);
+    let token = refresh_token(&body)?;
     Ok(answer(&sessions::refresh(&state, token).await?))
 }
 
-pub async fn logout(state: Data<Arc<State>>, body: Json<Refresh>) -> Result<HttpResponse, Problem> {
-    sessions::logout(&state, &body.into_inner().refresh_token.into()).await?;
+/// End a session
+#[utoipa::path(post, path = "/api/v1/auth/logout", tag = "auth", security(()), request_body = schemas::RefreshToken,
+    responses((status = 204, description = "It has ended, if there was one.")))]
+pub async fn logout(
+    state: Data<Arc<State>>,
+    _: IdempotencyKey,
+    Body(body): Body,
+) -> Result<HttpResponse, Problem> {
+    sessions::logout(&state, &refresh_token(&body)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
+fn refresh_token(body: &serde_json::Value) -> Result<RefreshToken, Error> {
+    let token = parse_refresh_token(body).map_err(Error::invalid)?;
+    Ok(RefreshToken::from(token.expose().to_owned()))
+}
+
 fn answer(signed_in: &SignedIn) -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(json!({
-            "token": signed_in.access_token,
-            "refresh_token": signed_in.refresh_token.reveal(),
-            "user": view(&signed_in.user),
-            "expires_at": signed_in.expires_at,
-        }))
+    HttpResponse::Ok().json(Session {
+        token: &signed_in.access_token,
+        refresh_token: signed_in.refresh_token.reveal(),
+        user: view(&signed_in.user),
+        expires_at: signed_in.expires_at,
+    })
 }

@@ -1,27 +1,107 @@
 //! Whether the process lives, and whether it can serve.
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use actix_web::{HttpResponse, web::Data};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::state::State;
+use crate::{lifecycle::Phase, state::State};
 
-/// Touches nothing.
-pub async fn live() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "alive"}))
+/// How long what the product depends on may take to answer.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+const OK: &str = "ok";
+
+/// The process lives.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Liveness {
+    /// `alive`.
+    status: &'static str,
 }
 
-/// No database, not ready.
+/// Whether it can serve.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Readiness {
+    /// `ready`; `degraded` without Nomad; `unready` without the database, while it starts, and while it drains.
+    status: &'static str,
+    /// What it depends on.
+    checks: Checks,
+}
+
+/// What serving depends on: `ok`, or what is wrong.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Checks {
+    /// The database holds everything: nothing works without it.
+    database: String,
+    /// Without Nomad all works except what runs there.
+    nomad: String,
+}
+
+/// What older clients ask for.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Health {
+    /// `healthy`.
+    status: &'static str,
+    /// The program's version.
+    version: &'static str,
+}
+
+/// Whether the process lives
+///
+/// Touches nothing.
+#[utoipa::path(get, path = "/livez", tag = "health", security(()), responses(
+    (status = 200, description = "It does.", body = Liveness),
+))]
+pub async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(Liveness { status: "alive" })
+}
+
+/// Whether it can serve
+#[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
+    (status = 200, description = "It can: `ready`, or `degraded` where Nomad does not answer.", body = Readiness),
+    (status = 503, description = "It can't: the database does not answer, or it starts or drains.", body = Readiness),
+))]
 pub async fn ready(state: Data<Arc<State>>) -> HttpResponse {
-    match state.database.ping().await {
-        Ok(()) => HttpResponse::Ok().json(json!({"status": "ready", "checks": {"database": "ok"}})),
-        Err(error) => HttpResponse::ServiceUnavailable()
-            .json(json!({"status": "unready", "checks": {"database": error.detail()}})),
+    let database = check(async {
+        let answered = state.database.ping().await;
+        answered.map_err(|error| error.detail().to_owned())
+    });
+    let nomad = check(async {
+        match state.nomad.client().health().await {
+            Ok(health) if health.is_ok() => Ok(()),
+            Ok(_) => Err("the agent says that it does not work".to_owned()),
+            Err(error) => Err(error.text().to_owned()),
+        }
+    });
+    let (database, nomad) = tokio::join!(database, nomad);
+    let serves = state.lifecycle.phase() == Phase::Serving && database == OK;
+    let (mut response, status) = match (serves, nomad == OK) {
+        (false, _) => (HttpResponse::ServiceUnavailable(), "unready"),
+        (true, false) => (HttpResponse::Ok(), "degraded"),
+        (true, true) => (HttpResponse::Ok(), "ready"),
+    };
+    response.json(Readiness {
+        status,
+        checks: Checks { database, nomad },
+    })
+}
+
+async fn check(question: impl Future<Output = Result<(), String>>) -> String {
+    match tokio::time::timeout(DEADLINE, question).await {
+        Ok(Ok(())) => OK.to_owned(),
+        Ok(Err(reason)) => reason,
+        Err(_) => format!("no answer within {DEADLINE:?}"),
     }
 }
 
-/// What older clients ask.
+/// Whether the process lives, for older clients
+#[utoipa::path(get, path = "/health", tag = "health", security(()), responses(
+    (status = 200, description = "It does.", body = Health),
+))]
 pub async fn health() -> HttpResponse {
-    HttpResponse::Ok().json(json!({"status": "healthy", "version": env!("CARGO_PKG_VERSION")}))
+    HttpResponse::Ok().json(Health {
+        status: "healthy",
+        version: env!("CARGO_PKG_VERSION"),
+    })
 }

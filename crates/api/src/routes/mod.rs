@@ -1,69 +1,168 @@
-//! The URL map: every route of the API on one screen.
+//! The URL map: every route of the API on one screen. A line names a path, and a handler for each of its methods; what the
+//! handler takes and answers stands in its `#[utoipa::path]`, from which the API's description is made.
 
 mod admin;
 mod auth;
+mod deployments;
+mod entity_tag;
 mod health;
+mod inspection;
+mod log_events;
 mod paging;
 mod services;
 mod users;
 
 use actix_web::{
-    HttpResponse, ResponseError,
-    web::{self, ServiceConfig, delete, get, patch, post, put, resource, scope},
+    HttpRequest, HttpResponse, Resource, Route, guard,
+    http::{
+        Method,
+        header::{ALLOW, CACHE_CONTROL},
+    },
+    middleware::{DefaultHeaders, from_fn},
+    web::{self, ServiceConfig, resource, scope},
 };
 use domain::Error;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
-use crate::problem::{self, Problem};
+use crate::{
+    edge,
+    extract::BodyLimits,
+    json::JsonLimits,
+    openapi,
+    problem::{self, Problem},
+    query,
+    settings::ServerSettings,
+};
 
-/// Adds every route, with bodies of at most `max_body` bytes.
-pub fn configure(max_body: usize) -> impl Fn(&mut ServiceConfig) + Clone {
+macro_rules! routes {
+    ($($path:literal => $($method:ident $module:ident::$handler:ident),+;)+) => {
+        /// Every handler, described.
+        #[derive(Debug, utoipa::OpenApi)]
+        #[openapi(
+            paths($($($module::$handler),+),+),
+            components(schemas(problem::ProblemBody))
+        )]
+        pub(crate) struct Routes;
+
+        /// Every path with its methods.
+        pub const URL_MAP: &[(&str, &[&str])] = &[$(($path, &[$(stringify!($method)),+])),+];
+
+        fn resources() -> Vec<Resource> {
+            vec![$(allowing(
+                &[$(stringify!($method)),+],
+                resource($path)$(.route($method().to($module::$handler)))+,
+            )),+]
+        }
+    };
+}
+
+routes! {
+    "/livez" => get health::live;
+    "/readyz" => get health::ready;
+    "/health" => get health::health;
+    "/api/v1/auth/register" => post auth::register;
+    "/api/v1/auth/login" => post auth::login;
+    "/api/v1/auth/refresh" => post auth::refresh;
+    "/api/v1/auth/logout" => post auth::logout;
+    "/api/v1/users/me" => get users::read_me, put users::update_me;
+    "/api/v1/services" => get services::list, post services::create;
+    "/api/v1/services/{id}" => get services::read, put services::replace, patch services::update, delete services::delete;
+    "/api/v1/services/{id}/start" => post deployments::start;
+    "/api/v1/services/{id}/stop" => post deployments::stop;
+    "/api/v1/services/{id}/restart" => post deployments::restart;
+    "/api/v1/services/{id}/deployments" => get deployments::list;
+    "/api/v1/services/{id}/logs" => get inspection::logs;
+    "/api/v1/services/{id}/metrics" => get inspection::metrics;
+    "/api/v1/deployments/{id}" => get deployments::read;
+    "/api/v1/admin/users" => get admin::list_users;
+    "/api/v1/admin/users/{id}/role" => put admin::set_role;
+    "/api/v1/admin/users/{id}/activate" => put admin::activate;
+    "/api/v1/admin/users/{id}/deactivate" => put admin::deactivate;
+}
+
+/// Adds every route, the description of them all, and a page to try them.
+pub fn configure(settings: &ServerSettings) -> impl Fn(&mut ServiceConfig) + Clone + use<> {
+    let limits = BodyLimits {
+        size: settings.max_body,
+        time: settings.receive_timeout.get(),
+        json: JsonLimits {
+            depth: settings.max_json_depth,
+            keys: settings.max_json_keys,
+            string: settings.max_json_string,
+        },
+    };
     move |config| {
-        let json = web::JsonConfig::default()
-            .limit(max_body)
-            .error_handler(|error, _| problem::json_error(error).into());
-        config
-            .app_data(json)
+        let mut api = scope("")
+            .wrap(from_fn(query::check))
+            .wrap(from_fn(edge::wait_for_start))
+            .wrap(from_fn(problem::complete))
+            .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
+            .app_data(limits)
             .app_data(
-                web::PathConfig::default().error_handler(|e, _| problem::path_error(e).into()),
-            )
-            .app_data(
-                web::QueryConfig::default().error_handler(|e, _| problem::query_error(e).into()),
-            )
-            .route("/livez", get().to(health::live))
-            .route("/readyz", get().to(health::ready))
-            .route("/health", get().to(health::health))
-            .service(
-                scope("/api/v1")
-                    .route("/auth/register", post().to(auth::register))
-                    .route("/auth/login", post().to(auth::login))
-                    .route("/auth/refresh", post().to(auth::refresh))
-                    .route("/auth/logout", post().to(auth::logout))
-                    .route("/admin/users", get().to(admin::list_users))
-                    .route("/admin/users/{id}/role", put().to(admin::set_role))
-                    .route("/admin/users/{id}/activate", put().to(admin::activate))
-                    .route("/admin/users/{id}/deactivate", put().to(admin::deactivate))
-                    .service(
-                        resource("/users/me")
-                            .route(get().to(users::read_me))
-                            .route(put().to(users::update_me)),
-                    )
-                    .service(
-                        resource("/services")
-                            .route(get().to(services::list))
-                            .route(post().to(services::create)),
-                    )
-                    .service(
-                        resource("/services/{id}")
-                            .route(get().to(services::read))
-                            .route(put().to(services::replace))
-                            .route(patch().to(services::update))
-                            .route(delete().to(services::delete)),
-                    ),
+                web::PathConfig::default()
+                    .error_handler(|error, _| problem::path_error(error).into()),
             )
             .default_service(web::to(unknown));
+        for resource in resources() {
+            api = api.service(resource);
+        }
+        let page = Config::from(openapi::DOCUMENT_PATH).validator_url("none");
+        config
+            .service(
+                SwaggerUi::new("/docs/{_:.*}")
+                    .config(page)
+                    .url(openapi::DOCUMENT_PATH, openapi::document()),
+            )
+            .service(web::redirect("/docs", "/docs/"))
+            .service(api);
     }
 }
 
-async fn unknown() -> HttpResponse {
-    Problem::from(Error::not_found("resource")).error_response()
+/// HEAD is GET without the body, which the server leaves out.
+fn get() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+fn post() -> Route {
+    web::post()
+}
+
+fn put() -> Route {
+    web::put()
+}
+
+fn patch() -> Route {
+    web::patch()
+}
+
+fn delete() -> Route {
+    web::delete()
+}
+
+/// A path that says which methods it has, when it is asked, or asked for another.
+fn allowing(methods: &[&str], resource: Resource) -> Resource {
+    let mut allowed = vec!["OPTIONS".to_owned()];
+    for method in methods {
+        if *method == "get" {
+            allowed.push("HEAD".to_owned());
+        }
+        allowed.push(method.to_uppercase());
+    }
+    allowed.sort();
+    let allowed = allowed.join(", ");
+    resource.default_service(web::to(move |request: HttpRequest| {
+        let allowed = allowed.clone();
+        async move {
+            if request.method() == Method::OPTIONS {
+                return Ok(HttpResponse::NoContent()
+                    .insert_header((ALLOW, allowed))
+                    .finish());
+            }
+            Err(Problem::method_not_allowed(&allowed))
+        }
+    }))
+}
+
+async fn unknown() -> Result<HttpResponse, Problem> {
+    Err(Error::not_found("resource").into())
 }

@@ -2,12 +2,15 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::DateTime;
-use domain::{Error, FieldError};
+use domain::{Error, Violation};
 use persistence::page::{PageRequest, Position};
 use uuid::Uuid;
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 200;
+
+/// The cost of an offset grows with it.
+const MAX_OFFSET: u64 = 100_000;
 
 /// The text a client sends back to get the page after `position`.
 pub fn cursor(position: Position) -> String {
@@ -19,22 +22,18 @@ pub fn cursor(position: Position) -> String {
 ///
 /// # Errors
 /// Names the parameter and what is allowed.
-pub fn request(limit: Option<u64>, after: Option<&str>) -> Result<PageRequest, Error> {
-    let refused = |name: &str, detail: String| {
-        let pointer = format!("/{name}");
-        Error::invalid(vec![FieldError {
-            pointer,
-            code: "invalid_parameter",
-            detail,
-        }])
+pub fn request(limit: Option<&str>, after: Option<&str>) -> Result<PageRequest, Error> {
+    let limit = match limit {
+        None => DEFAULT_LIMIT,
+        Some(text) => text
+            .parse()
+            .ok()
+            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+            .ok_or_else(|| {
+                let detail = format!("must be a whole number from 1 to {MAX_LIMIT}");
+                refused("limit", detail)
+            })?,
     };
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(refused(
-            "limit",
-            format!("must be a whole number from 1 to {MAX_LIMIT}"),
-        ));
-    }
     let after = after
         .map(|cursor| position(cursor).ok_or("must be the next_cursor of an answer".to_owned()))
         .transpose()
@@ -44,6 +43,29 @@ pub fn request(limit: Option<u64>, after: Option<&str>) -> Result<PageRequest, E
         after,
         offset: 0,
     })
+}
+
+/// How many rows to pass over, as older clients say it.
+///
+/// # Errors
+/// Names what is allowed, and refuses one that comes with a cursor.
+pub fn offset(offset: Option<&str>, after: Option<&str>) -> Result<u64, Error> {
+    let Some(text) = offset else { return Ok(0) };
+    if after.is_some() {
+        let detail = "can't be combined with a cursor".to_owned();
+        return Err(refused("offset", detail));
+    }
+    let parsed = text.parse().ok().filter(|offset| *offset <= MAX_OFFSET);
+    parsed.ok_or_else(|| {
+        let detail = format!("must be a whole number from 0 to {MAX_OFFSET}; use a cursor");
+        refused("offset", detail)
+    })
+}
+
+fn refused(name: &str, detail: String) -> Error {
+    Error::invalid(vec![
+        Violation::new("invalid_parameter", detail).at(format!("/{name}")),
+    ])
 }
 
 fn position(cursor: &str) -> Option<Position> {
@@ -68,8 +90,10 @@ mod tests {
     fn a_cursor_or_limit_we_never_gave_is_refused_by_name() {
         for (limit, cursor, pointer) in [
             (None, Some("x"), "/cursor"),
-            (Some(0), None, "/limit"),
-            (Some(201), None, "/limit"),
+            (Some("0"), None, "/limit"),
+            (Some("201"), None, "/limit"),
+            (Some("-1"), None, "/limit"),
+            (Some("many"), None, "/limit"),
         ] {
             let error = request(limit, cursor).unwrap_err();
             assert_eq!(error.fields()[0].pointer, pointer);

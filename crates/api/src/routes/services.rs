@@ -4,190 +4,246 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpRequest, HttpResponse,
-    http::header::{ETAG, IF_MATCH, LOCATION},
-    web::{Data, Json, Path, Query},
+    web::{Data, Path, Query},
 };
+use chrono::{DateTime, Utc};
 use domain::{
-    Error, ErrorKind, FieldError, Service, ServiceId, Violation,
+    Error, Service, ServiceConfig, ServiceId,
     service::{NewService, ServicePatch},
 };
-use persistence::services::ServiceFilter;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
+use persistence::{idempotency::Answer, services::ServiceFilter};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::paging;
-use crate::{extract::Member, problem::Problem, state::State, use_cases::services};
+use super::{
+    entity_tag::{IfMatch, etag, shown, tagged},
+    paging,
+};
+use crate::{
+    extract::{Body, Member},
+    idempotency::{IdempotencyKey, answered_for},
+    openapi::schemas,
+    problem::Problem,
+    query::parameter,
+    state::State,
+    use_cases::services,
+};
 
 /// Which services to list.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    limit: Option<u64>,
+    /// How many at most; 50 unless said otherwise.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 200, nullable = false)]
+    limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    #[param(nullable = false)]
     cursor: Option<String>,
+    /// Of this type.
+    #[param(schema_with = schemas::service_type)]
     r#type: Option<String>,
+    /// In this state.
+    #[param(schema_with = schemas::service_status)]
     status: Option<String>,
+    /// With this text in the name or the description, in any case.
+    #[param(nullable = false)]
     q: Option<String>,
 }
 
-fn view(service: &Service) -> Map<String, Value> {
-    let view = json!({
-        "id": service.id,
-        "name": service.name,
-        "type": service.service_type,
-        "status": service.status,
-        "description": service.description,
-        "config": service.config,
-        "tenant_id": service.tenant_id,
-        "created_by": service.created_by,
-        "created_at": service.created_at,
-        "updated_at": service.updated_at,
-    });
-    view.as_object().cloned().unwrap_or_default()
+/// A service a tenant has defined.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Service, example = json!({
+    "id": "6e3c9e0e-5f0b-4c5b-9a53-0d5f2a9a4f10", "name": "orders", "type": "database", "status": "stopped",
+    "description": "where orders are kept", "config": {"image": "postgres:17", "ports": [5432]},
+    "tenant_id": "0d0f5a3e-8f57-4e0f-8f0e-0a2b8f5d9c11", "created_by": "3b241101-e2bb-4255-8caf-4136c566a962",
+    "created_at": "2026-11-24T20:00:00.123456Z", "updated_at": "2026-11-24T20:00:00.123456Z"
+}))]
+pub struct ServiceView<'service> {
+    #[schema(value_type = Uuid)]
+    id: ServiceId,
+    /// Unique within the tenant.
+    name: &'service str,
+    /// One of each within the tenant.
+    #[schema(schema_with = schemas::service_type)]
+    r#type: domain::ServiceType,
+    /// Where it is in its life.
+    #[schema(schema_with = schemas::service_status)]
+    status: domain::ServiceStatus,
+    /// For people.
+    #[schema(required = true)]
+    description: Option<&'service str>,
+    /// What it runs.
+    #[schema(value_type = schemas::ServiceConfig)]
+    config: &'service ServiceConfig,
+    #[schema(value_type = Uuid)]
+    tenant_id: domain::TenantId,
+    /// The user who made it.
+    #[schema(value_type = Uuid)]
+    created_by: domain::UserId,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
 }
 
-/// Changes with every change of what an answer shows.
-fn etag(view: &Map<String, Value>) -> String {
-    let digest = Sha256::digest(Value::from(view.clone()).to_string());
-    let text: String = digest[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("\"{text}\"")
+/// A part of the tenant's services, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ServiceList<'service> {
+    services: Vec<ServiceView<'service>>,
+    /// How many there are on all pages.
+    total: u64,
+    /// For the next page, if there is one.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
 }
 
-fn answer(mut response: actix_web::HttpResponseBuilder, service: &Service) -> HttpResponse {
-    let view = view(service);
-    response.insert_header((ETAG, etag(&view))).json(view)
-}
-
-/// Refuses a change of what has changed since the caller read it.
-fn check_etag(if_match: Option<&str>, current: &Map<String, Value>) -> Result<(), Error> {
-    let Some(wanted) = if_match else {
-        return Ok(());
-    };
-    let current = etag(current);
-    if wanted
-        .split(',')
-        .map(str::trim)
-        .any(|tag| tag == "*" || tag == current)
-    {
-        return Ok(());
+fn view(service: &Service) -> ServiceView<'_> {
+    ServiceView {
+        id: service.id,
+        name: &service.name,
+        r#type: service.service_type,
+        status: service.status,
+        description: service.description.as_deref(),
+        config: &service.config,
+        tenant_id: service.tenant_id,
+        created_by: service.created_by,
+        created_at: service.created_at,
+        updated_at: service.updated_at,
     }
-    Err(Error::new(
-        ErrorKind::PreconditionFailed,
-        "stale",
-        "it has changed since you read it; read it again",
-    ))
 }
 
-fn if_match(request: &HttpRequest) -> Option<String> {
-    request
-        .headers()
-        .get(IF_MATCH)?
-        .to_str()
-        .ok()
-        .map(str::to_owned)
+/// What a client is told whose service was made.
+fn created(service: &Service) -> Answer {
+    let shown = shown(&view(service));
+    Answer {
+        status: 201,
+        location: Some(format!("/api/v1/services/{}", service.id)),
+        etag: Some(etag(&shown)),
+        body: shown.into(),
+    }
 }
 
+/// List the tenant's services
+#[utoipa::path(get, path = "/api/v1/services", tag = "services", params(ListQuery), responses(
+    (status = 200, description = "A page of them.", body = ServiceList),
+))]
 pub async fn list(
     state: Data<Arc<State>>,
     Member(scope): Member,
     query: Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let request = paging::request(query.limit, query.cursor.as_deref())?;
+    let request = paging::request(query.limit.as_deref(), query.cursor.as_deref())?;
     let filter = ServiceFilter {
         service_type: parameter("type", query.r#type.as_deref())?,
         status: parameter("status", query.status.as_deref())?,
         text: query.q.clone().filter(|text| !text.is_empty()),
     };
     let page = services::list(&state, scope, &filter, request).await?;
-    Ok(HttpResponse::Ok().json(json!({
-        "services": page.items.iter().map(view).collect::<Vec<_>>(),
-        "total": page.total,
-        "next_cursor": page.next.map(paging::cursor),
-    })))
+    Ok(HttpResponse::Ok().json(ServiceList {
+        services: page.items.iter().map(view).collect(),
+        total: page.total,
+        next_cursor: page.next.map(paging::cursor),
+    }))
 }
 
+/// Define a service
+///
+/// Checked in this order: `type_taken`, `name_taken`, `limit_exceeded`.
+#[utoipa::path(post, path = "/api/v1/services", tag = "services", request_body = schemas::NewService, responses(
+    (status = 201, description = "The service.", body = ServiceView,
+        headers(("Location" = String, description = "Where it is."), ("ETag" = String, description = "Its version."))),
+    (status = 409, description = "`type_taken`, `name_taken`, or a request with this `Idempotency-Key` is under way."),
+))]
 pub async fn create(
     state: Data<Arc<State>>,
     Member(scope): Member,
-    body: Json<Value>,
+    key: IdempotencyKey,
+    Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let new = NewService::parse(&body).map_err(Error::invalid)?;
-    let service = services::create(&state, scope, new).await?;
-    let mut response = HttpResponse::Created();
-    response.insert_header((LOCATION, format!("/api/v1/services/{}", service.id)));
-    Ok(answer(response, &service))
+    let once = key.of_user(&scope, &body)?;
+    let outcome = services::create(&state, scope.clone(), once.as_ref(), new, created).await;
+    answered_for(&state, scope, once, outcome, created).await
 }
 
+/// Read a service
+#[utoipa::path(get, path = "/api/v1/services/{id}", tag = "services", params(("id" = Uuid, Path)), responses(
+    (status = 200, description = "The service.", body = ServiceView,
+        headers(("ETag" = String, description = "Its version."))),
+))]
 pub async fn read(
     state: Data<Arc<State>>,
     Member(scope): Member,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
     let service = services::read(&state, scope, ServiceId(*id)).await?;
-    Ok(answer(HttpResponse::Ok(), &service))
+    Ok(tagged(HttpResponse::Ok(), &view(&service)))
 }
 
+/// Replace a service
+///
+/// Takes what reading it answered.
+#[utoipa::path(put, path = "/api/v1/services/{id}", tag = "services",
+    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of what was read.")),
+    request_body = schemas::ServiceReplacement, responses(
+    (status = 200, description = "The service.", body = ServiceView,
+        headers(("ETag" = String, description = "Its version."))),
+    (status = 409, description = "`name_taken`."),
+))]
 pub async fn replace(
     state: Data<Arc<State>>,
     Member(scope): Member,
     id: Path<Uuid>,
     request: HttpRequest,
-    body: Json<Value>,
+    Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
-    let expected = if_match(&request);
+    let expected = IfMatch::of(&request);
     let service = services::update(&state, scope, ServiceId(*id), |service| {
-        let current = view(service);
-        check_etag(expected.as_deref(), &current)?;
+        let current = shown(&view(service));
+        expected.check(&current)?;
         ServicePatch::parse_replacement(&body, &current).map_err(Error::invalid)
     });
-    Ok(answer(HttpResponse::Ok(), &service.await?))
+    Ok(tagged(HttpResponse::Ok(), &view(&service.await?)))
 }
 
+/// Change a service
+#[utoipa::path(patch, path = "/api/v1/services/{id}", tag = "services",
+    params(("id" = Uuid, Path), ("If-Match" = String, Header, description = "The `ETag` of what was read.")),
+    request_body = schemas::ServiceChange, responses(
+    (status = 200, description = "The service.", body = ServiceView,
+        headers(("ETag" = String, description = "Its version."))),
+    (status = 409, description = "`name_taken`."),
+))]
 pub async fn update(
     state: Data<Arc<State>>,
     Member(scope): Member,
     id: Path<Uuid>,
     request: HttpRequest,
-    body: Json<Value>,
+    Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
-    let expected = if_match(&request).ok_or_else(|| {
-        Error::new(
-            ErrorKind::PreconditionRequired,
-            "if_match_required",
-            "send the ETag of what you read as If-Match",
-        )
-    })?;
+    let expected = IfMatch::of(&request).required()?;
     let service = services::update(&state, scope, ServiceId(*id), |service| {
-        let current = view(service);
-        check_etag(Some(&expected), &current)?;
+        let current = shown(&view(service));
+        expected.check(&current)?;
         ServicePatch::parse(&body, &current).map_err(Error::invalid)
     });
-    Ok(answer(HttpResponse::Ok(), &service.await?))
+    Ok(tagged(HttpResponse::Ok(), &view(&service.await?)))
 }
 
+/// Remove a service
+#[utoipa::path(delete, path = "/api/v1/services/{id}", tag = "services",
+    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of what was read.")),
+    responses(
+    (status = 204, description = "It is gone."),
+    (status = 409, description = "`service_running`: stop it first."),
+))]
 pub async fn delete(
     state: Data<Arc<State>>,
     Member(scope): Member,
     id: Path<Uuid>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    let expected = if_match(&request);
-    let check = |service: &Service| check_etag(expected.as_deref(), &view(service));
+    let expected = IfMatch::of(&request);
+    let check = |service: &Service| expected.check(&shown(&view(service)));
     services::delete(&state, scope, ServiceId(*id), check).await?;
     Ok(HttpResponse::NoContent().finish())
-}
-
-fn parameter<T: std::str::FromStr<Err = Violation>>(
-    name: &str,
-    value: Option<&str>,
-) -> Result<Option<T>, Error> {
-    let parsed = value.map(str::parse::<T>).transpose();
-    parsed.map_err(|refused: Violation| {
-        let field: FieldError = refused.at(format!("/{name}"));
-        Error::invalid(vec![field])
-    })
 }

@@ -2,77 +2,100 @@
 
 use std::sync::Arc;
 
-use actix_web::{
-    HttpResponse,
-    web::{Data, Json},
-};
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use chrono::{DateTime, Utc};
 use domain::{Error, user::ProfileChange};
-use persistence::{SystemPurpose, User};
-use serde_json::{Value, json};
+use persistence::User;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use crate::{extract::Caller, problem::Problem, state::State};
+use super::entity_tag::{IfMatch, shown, tagged};
+use crate::{
+    extract::{Body, Caller},
+    openapi::schemas,
+    problem::Problem,
+    state::State,
+    use_cases::profiles,
+};
+
+/// A user, without the password.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = User, example = json!({
+    "id": "3b241101-e2bb-4255-8caf-4136c566a962", "email": "ada@example.com", "username": "ada",
+    "first_name": "Ada", "last_name": "Lovelace", "role": "tenant_admin", "is_active": true,
+    "tenant_id": "0d0f5a3e-8f57-4e0f-8f0e-0a2b8f5d9c11",
+    "created_at": "2026-11-24T20:00:00.123456Z", "updated_at": "2026-11-24T20:00:00.123456Z"
+}))]
+pub struct UserView<'user> {
+    #[schema(value_type = uuid::Uuid)]
+    id: domain::UserId,
+    /// In lower case.
+    email: &'user str,
+    /// In lower case.
+    username: &'user str,
+    #[schema(required = true)]
+    first_name: Option<&'user str>,
+    #[schema(required = true)]
+    last_name: Option<&'user str>,
+    #[schema(schema_with = schemas::role)]
+    role: domain::Role,
+    /// Whether the user may sign in.
+    is_active: bool,
+    /// A platform administrator has none.
+    #[schema(value_type = Option<uuid::Uuid>, required = true)]
+    tenant_id: Option<domain::TenantId>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
 
 /// A user as the API shows it.
-pub fn view(user: &User) -> Value {
-    json!({
-        "id": user.id,
-        "email": user.email,
-        "username": user.username,
-        "first_name": user.first_name,
-        "last_name": user.last_name,
-        "role": user.role,
-        "is_active": user.is_active,
-        "tenant_id": user.tenant,
-        "created_at": user.created_at,
-        "updated_at": user.updated_at,
-    })
+pub(super) fn view(user: &User) -> UserView<'_> {
+    UserView {
+        id: user.id,
+        email: &user.email,
+        username: &user.username,
+        first_name: user.first_name.as_deref(),
+        last_name: user.last_name.as_deref(),
+        role: user.role,
+        is_active: user.is_active,
+        tenant_id: user.tenant,
+        created_at: user.created_at,
+        updated_at: user.updated_at,
+    }
 }
 
+/// Read one's own profile
+#[utoipa::path(get, path = "/api/v1/users/me", tag = "users", responses(
+    (status = 200, description = "The caller.", body = UserView,
+        headers(("ETag" = String, description = "Its version."))),
+))]
 pub async fn read_me(state: Data<Arc<State>>, caller: Caller) -> Result<HttpResponse, Problem> {
-    let user = match caller.tenant {
-        Some(_) => {
-            state
-                .database
-                .read(caller.scope()?)
-                .user(caller.user)
-                .await?
-                .1
-        }
-        None => administrator(&state, &caller).await?,
-    };
-    Ok(HttpResponse::Ok().json(view(&user)))
+    let user = profiles::read(&state, &caller).await?;
+    Ok(tagged(HttpResponse::Ok(), &view(&user)))
 }
 
+/// Change one's own profile
+///
+/// Takes what reading it answered; what is absent stays.
+#[utoipa::path(put, path = "/api/v1/users/me", tag = "users",
+    params(("If-Match" = Option<String>, Header, description = "The `ETag` of what was read.")),
+    request_body = schemas::ProfileChange, responses(
+    (status = 200, description = "The caller.", body = UserView,
+        headers(("ETag" = String, description = "Its version."))),
+    (status = 409, description = "`email_taken`."),
+))]
 pub async fn update_me(
     state: Data<Arc<State>>,
     caller: Caller,
-    body: Json<Value>,
+    request: HttpRequest,
+    Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
+    let expected = IfMatch::of(&request);
     let change = |user: &User| {
-        let current = view(user);
-        let current = current.as_object().cloned().unwrap_or_default();
+        let current = shown(&view(user));
+        expected.check(&current)?;
         ProfileChange::parse(&body, &current).map_err(Error::invalid)
     };
-    let user = if caller.tenant.is_some() {
-        let mut transaction = state.database.tenant(caller.scope()?).await?;
-        let (_, user) = transaction.lock_user(caller.user).await?;
-        transaction
-            .update_profile(caller.user, change(&user)?)
-            .await?
-    } else {
-        let change = change(&administrator(&state, &caller).await?)?;
-        let transaction = state.database.system(SystemPurpose::Administration).await?;
-        transaction.update_profile(caller.user, change).await?
-    };
-    Ok(HttpResponse::Ok().json(view(&user)))
-}
-
-async fn administrator(state: &State, caller: &Caller) -> Result<User, Error> {
-    let transaction = state.database.system(SystemPurpose::Administration).await?;
-    let user = transaction.find_user(caller.user).await?;
-    if user.is_active {
-        Ok(user)
-    } else {
-        Err(Error::unauthenticated())
-    }
+    let user = profiles::update(&state, &caller, change).await?;
+    Ok(tagged(HttpResponse::Ok(), &view(&user)))
 }

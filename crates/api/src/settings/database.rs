@@ -159,6 +159,23 @@ impl DatabaseSettings {
     }
 }
 
+impl DatabaseServer {
+    /// `host:port`, for messages; the address itself holds a password.
+    pub fn host_and_port(&self) -> String {
+        let url = self.url.expose_secret();
+        let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+        let authority = rest.split(['/', '?']).next().unwrap_or_default();
+        let host = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, host)| host);
+        let host = percent_encoding::percent_decode_str(host).decode_utf8_lossy();
+        match host.rsplit_once(':') {
+            Some((_, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host.into_owned(),
+            _ => format!("{host}:5432"),
+        }
+    }
+}
+
 impl SslMode {
     fn from_name(name: &str) -> Option<Self> {
         Some(match name {

@@ -35,6 +35,17 @@ pub use self::{
 };
 use self::{error::SettingProblem, sources::Sources, values::bounded};
 
+/// What a process wants to do: it decides what production must have been given.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// Serve the API.
+    Serve,
+    /// Work on the database alone.
+    Database,
+    /// Look at the settings themselves.
+    Inspect,
+}
+
 /// Everything an operator can set.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -80,6 +91,11 @@ impl DataSettings {
         self.directory.join("postgres")
     }
 
+    /// What the Nomad agent that development starts prints.
+    pub fn nomad_log(&self) -> PathBuf {
+        self.directory.join("nomad.log")
+    }
+
     /// The first administrator's password, in development.
     pub fn admin_password(&self) -> PathBuf {
         self.directory.join("admin-password")
@@ -100,14 +116,14 @@ impl Settings {
     ///
     /// # Errors
     /// Every setting that is wrong, with its key, origin, value and what is allowed.
-    pub fn load(directory: &Path) -> Result<Self, SettingsError> {
+    pub fn load(directory: &Path, purpose: Purpose) -> Result<Self, SettingsError> {
         let variables = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
             .collect();
-        Self::from_sources(directory, &variables)
+        Self::read(directory, &variables, purpose)
     }
 
-    /// Reads the files in `directory`, where they exist, and `variables`.
+    /// Reads the files in `directory`, where they exist, and `variables`, to serve the API.
     ///
     /// # Errors
     /// As [`Settings::load`].
@@ -115,15 +131,36 @@ impl Settings {
         directory: &Path,
         variables: &BTreeMap<String, String>,
     ) -> Result<Self, SettingsError> {
+        Self::read(directory, variables, Purpose::Serve)
+    }
+
+    fn read(
+        directory: &Path,
+        variables: &BTreeMap<String, String>,
+        purpose: Purpose,
+    ) -> Result<Self, SettingsError> {
         let sources = Sources::read(directory, variables)?;
         let mut settings: Self = sources.deserialize()?;
         settings.environment = sources.environment;
-        let problems = settings.problems(&sources);
+        let mut problems = settings.problems(&sources);
+        if settings.environment == Environment::Production {
+            problems.extend(settings.missing_in_production(purpose));
+        }
         if !problems.is_empty() {
             return Err(SettingsError(problems));
         }
         settings.origins = sources.origins();
         Ok(settings)
+    }
+
+    /// Every key with its value, secrets masked, and where that comes from.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, serde_json::Value, &str)> {
+        let shown = serde_json::to_value(self).unwrap_or_default();
+        self.origins.iter().map(move |(key, origin)| {
+            let pointer = format!("/{}", key.replace('.', "/"));
+            let value = shown.pointer(&pointer).cloned().unwrap_or_default();
+            (key.as_str(), value, origin.as_str())
+        })
     }
 
     /// Where the value of a key such as `server.port` comes from: a file, a variable, or `built in`.
@@ -211,28 +248,26 @@ impl Settings {
             "metrics.port",
             "another port than server.port (SERVER_PORT), or 0 for none",
         );
-        if self.environment == Environment::Production {
-            problems.extend(self.missing_in_production());
-        }
         problems
     }
 
-    fn missing_in_production(&self) -> impl Iterator<Item = SettingProblem> {
+    fn missing_in_production(&self, purpose: Purpose) -> impl Iterator<Item = SettingProblem> {
+        let serves = purpose == Purpose::Serve;
         [
             (
-                self.database.url.is_none() && self.database.host.is_none(),
+                purpose != Purpose::Inspect && self.database.url.is_none() && self.database.host.is_none(),
                 "database.url",
                 "DATABASE_URL, or DB_HOST with DB_USER, DB_PASSWORD and DB_NAME",
                 "production starts no database of its own",
             ),
             (
-                self.auth.jwt_secret.is_none(),
+                serves && self.auth.jwt_secret.is_none(),
                 "auth.jwt_secret",
                 "JWT_SECRET",
                 "at least 32 bytes, for example from: openssl rand -base64 48",
             ),
             (
-                self.nomad.addr.is_none(),
+                serves && self.nomad.addr.is_none(),
                 "nomad.addr",
                 "NOMAD_ADDR",
                 "http://host:port or https://host:port; production starts no orchestrator of its own",

@@ -44,6 +44,9 @@ pub struct NomadSettings {
     pub connect_timeout: NonZeroDuration,
     /// How long one call may take.
     pub request_timeout: NonZeroDuration,
+    /// Logs that may be followed at once; each holds a connection to Nomad.
+    #[serde(deserialize_with = "bounded::<0, 1024, _, _>")]
+    pub max_log_followers: usize,
     /// Connections kept open while idle.
     #[serde(deserialize_with = "bounded::<0, 1024, _, _>")]
     pub max_idle_connections: usize,
@@ -81,5 +84,5 @@ pub struct DeploymentSettings {
     pub deadline: NonZeroDuration,
     /// Deployments one server works on at once.
     #[serde(deserialize_with = "bounded::<1, 1024, _, _>")]
-    pub concurrency: usize,
+    pub concurrency: u32,
 }

@@ -30,12 +30,23 @@ pub enum Verdict {
     Outdated(String),
 }
 
+/// How busy the hasher is at one moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Load {
+    /// Passwords being hashed.
+    pub running: usize,
+    /// Passwords waiting for a place.
+    pub waiting: usize,
+}
+
 /// Hashes and verifies passwords off the request's thread.
 #[derive(Clone, Debug)]
 pub struct PasswordHasher {
     argon2: Argon2<'static>,
     slots: Arc<Semaphore>,
     queue: Arc<Semaphore>,
+    concurrency: usize,
+    places: usize,
     /// Verified where there is no user, so that the answer takes as long.
     nobody: Arc<str>,
 }
@@ -56,12 +67,25 @@ impl PasswordHasher {
         let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         let nobody = hash(&argon2, &uuid::Uuid::new_v4().to_string())?;
         let concurrency = settings.concurrency();
+        let places = concurrency + settings.queue;
         Ok(Self {
             argon2,
             slots: Arc::new(Semaphore::new(concurrency)),
-            queue: Arc::new(Semaphore::new(concurrency + settings.queue)),
+            queue: Arc::new(Semaphore::new(places)),
+            concurrency,
+            places,
             nobody: nobody.into(),
         })
+    }
+
+    /// How busy it is at this moment.
+    pub fn load(&self) -> Load {
+        let running = self.concurrency - self.slots.available_permits();
+        let taken = self.places - self.queue.available_permits();
+        Load {
+            running,
+            waiting: taken.saturating_sub(running),
+        }
     }
 
     /// The hash to store for `password`, in PHC form.

@@ -5,14 +5,14 @@ use domain::{
     policy::{Action, Actor, Resource, authorise},
 };
 use persistence::{
-    SystemPurpose, SystemTx, User,
+    Database, SystemPurpose, SystemTx, User,
     page::{Page, PageRequest},
     sign_in::end_sessions,
     users::NewUser,
 };
 use secrecy::SecretString;
 
-use crate::state::State;
+use crate::{sign_in::PasswordHasher, state::State};
 
 /// Users of every tenant.
 ///
@@ -32,17 +32,18 @@ pub async fn list_users(
 /// Changes a user's role, or whether the user may sign in; one who may not has no session any more.
 ///
 /// # Errors
-/// `forbidden` for anybody but a platform administrator, `not_found`, and `invalid_role` for a role that does not fit
-/// whether the user has a tenant.
+/// `forbidden` for anybody but a platform administrator, `not_found`, `invalid_role` for a role that does not fit whether
+/// the user has a tenant, and whatever `check` answers.
 pub async fn change_standing(
     state: &State,
     caller: UserId,
     id: UserId,
-    role: Option<Role>,
-    is_active: Option<bool>,
+    (role, is_active): (Option<Role>, Option<bool>),
+    check: impl FnOnce(&User) -> Result<(), Error>,
 ) -> Result<User, Error> {
     let transaction = enter(state, caller, Action::Update).await?;
-    let user = transaction.find_user(id).await?;
+    let user = transaction.lock_user(id).await?;
+    check(&user)?;
     if role.is_some_and(|role| (role == Role::Admin) != user.tenant.is_none()) {
         return Err(Error::conflict(
             "invalid_role",
@@ -61,20 +62,26 @@ pub async fn change_standing(
     transaction.update_standing(id, role, is_active).await
 }
 
-/// Makes the administrator that development begins with.
+/// Makes a platform administrator. Whoever can reach the database this way may do that; see the `admin create` command.
 ///
 /// # Errors
-/// `username_taken`, where there is one.
-pub async fn create_first(state: &State, password: &SecretString) -> Result<User, Error> {
+/// `username_taken` or `email_taken`.
+pub async fn create_administrator(
+    database: &Database,
+    passwords: &PasswordHasher,
+    username: String,
+    email: String,
+    password: &SecretString,
+) -> Result<User, Error> {
     let administrator = NewUser {
-        email: "admin@localhost.localdomain".to_owned(),
-        username: "admin".to_owned(),
-        password_hash: state.passwords.hash(password).await?,
+        email,
+        username,
+        password_hash: passwords.hash(password).await?,
         first_name: None,
         last_name: None,
         role: Role::Admin,
     };
-    let transaction = state.database.system(SystemPurpose::Administration).await?;
+    let transaction = database.system(SystemPurpose::Administration).await?;
     transaction.insert_administrator(administrator).await
 }
 

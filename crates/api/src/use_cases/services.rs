@@ -7,6 +7,7 @@ use domain::{
 };
 use persistence::{
     TenantScope,
+    idempotency::{Answer, Once},
     page::{Page, PageRequest},
     services::ServiceFilter,
 };
@@ -43,13 +44,21 @@ pub async fn read(state: &State, scope: TenantScope, id: ServiceId) -> Result<Se
     Ok(service)
 }
 
-/// Defines a service.
+/// Defines a service; `answer` is what the client is told, kept where the request is to take effect once.
 ///
 /// # Errors
-/// `type_taken`, `name_taken`, `limit_exceeded`.
-pub async fn create(state: &State, scope: TenantScope, new: NewService) -> Result<Service, Error> {
+/// `type_taken`, `name_taken`, `limit_exceeded`, and those of [`TenantTx::once`](persistence::TenantTx::once).
+pub async fn create(
+    state: &State,
+    scope: TenantScope,
+    once: Option<&Once>,
+    new: NewService,
+    answer: impl FnOnce(&Service) -> Answer,
+) -> Result<Service, Error> {
     let tenant = scope.tenant;
+    state.nomad.jobs.check_config(&new.config).await?;
     let mut transaction = state.database.tenant(scope).await?;
+    transaction.once(once).await?;
     let (actor, admission) = transaction.lock_admission().await?;
     authorise(&actor, Action::Create, Resource::Service(tenant))?;
     let candidate = Candidate {
@@ -59,7 +68,7 @@ pub async fn create(state: &State, scope: TenantScope, new: NewService) -> Resul
         reservation: new.config.reservation(),
     };
     admit(&candidate, &admission.services, admission.limits)?;
-    transaction.insert_service(&actor, new).await
+    transaction.insert_service(&actor, new, answer).await
 }
 
 /// Changes a service; `change` reads the change against the service as it is, and refuses a stale one.
@@ -76,6 +85,9 @@ pub async fn update(
     let (actor, admission, service) = transaction.lock_admission_of(id).await?;
     authorise(&actor, Action::Update, Resource::Service(service.tenant_id))?;
     let patch = change(&service)?;
+    if let Some(config) = &patch.config {
+        state.nomad.jobs.check_config(config).await?;
+    }
     let config = patch.config.as_ref().unwrap_or(&service.config);
     let candidate = Candidate {
         id: Some(id),
@@ -102,5 +114,7 @@ pub async fn delete(
     authorise(&actor, Action::Delete, Resource::Service(service.tenant_id))?;
     check(&service)?;
     service.ensure_deletable()?;
-    transaction.delete_service(id).await
+    transaction
+        .delete_service(id, state.deployment_deadline)
+        .await
 }

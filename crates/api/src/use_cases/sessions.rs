@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::{Error, ErrorKind, Plan, Role, UserId, tenant, user::Registration};
 use persistence::{
     SystemPurpose, SystemTx, User,
+    idempotency::{Answer, Once},
     sign_in::{self, Credentials, Session},
     users::NewUser,
 };
@@ -31,11 +32,17 @@ pub struct SignedIn {
     pub refresh_token: RefreshToken,
 }
 
-/// Makes a tenant with its first user, who administers it.
+/// Makes a tenant with its first user, who administers it; `answer` is what the user is told, kept where the request is to
+/// take effect once.
 ///
 /// # Errors
-/// `email_taken`, `username_taken`.
-pub async fn register(state: &State, registration: Registration) -> Result<User, Error> {
+/// `email_taken`, `username_taken`, and those of [`SystemTx::once`].
+pub async fn register(
+    state: &State,
+    once: Option<&Once>,
+    registration: Registration,
+    answer: impl Fn(&User) -> Answer,
+) -> Result<User, Error> {
     let password_hash = state
         .passwords
         .hash(&registration.password.expose().into())
@@ -52,9 +59,10 @@ pub async fn register(state: &State, registration: Registration) -> Result<User,
     let limits = (Plan::Free, state.limits(Plan::Free));
     let mut slug = tenant::slug(&tenant_name);
     for _ in 0..SLUGS {
-        let transaction = state.database.system(SystemPurpose::Registration).await?;
+        let mut transaction = state.database.system(SystemPurpose::Registration).await?;
+        transaction.once(once).await?;
         match transaction
-            .register(&tenant_name, &slug, limits, new.clone())
+            .register(&tenant_name, &slug, limits, new.clone(), &answer)
             .await
         {
             Err(error) if error.code() == "slug_taken" => {

@@ -56,18 +56,12 @@ pub struct Service {
 }
 
 impl Service {
-    /// Refuses to restart, measure or otherwise touch what does not run.
+    /// Refuses to restart what does not run; see [`ServiceStatus::ensure_running`].
     ///
     /// # Errors
     /// `not_running`, a conflict.
     pub fn ensure_running(&self) -> Result<()> {
-        if self.status == ServiceStatus::Running {
-            return Ok(());
-        }
-        Err(Error::conflict(
-            "not_running",
-            format!("the service is {}, not running", self.status),
-        ))
+        self.status.ensure_running()
     }
 
     /// Refuses to delete what runs or is about to.

@@ -1,6 +1,6 @@
 //! The states of a service, and which follows which.
 
-use crate::text_enum::text_enum;
+use crate::{Error, Result, text_enum::text_enum};
 
 text_enum! {
     /// Where a service is in its life.
@@ -36,6 +36,18 @@ impl ServiceStatus {
                 | (Running, Pending | Error | Stopped)
                 | (Error, Pending | Running | Stopped)
         )
+    }
+
+    /// Refuses to restart, measure or otherwise touch what does not run.
+    ///
+    /// # Errors
+    /// `not_running`, a conflict.
+    pub fn ensure_running(self) -> Result<()> {
+        if self == Self::Running {
+            return Ok(());
+        }
+        let detail = format!("the service is {self}, not running");
+        Err(Error::conflict("not_running", detail))
     }
 }
 

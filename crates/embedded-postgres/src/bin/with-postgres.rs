@@ -1,7 +1,8 @@
 //! `with-postgres COMMAND…` runs a command beside a throw-away PostgreSQL, whose address it finds in `TEST_DATABASE_URL`.
+//! `POSTGRES_BIN_DIR` says which programs to use; `POSTGRES_VERSION` (`16.9.0`) fetches that version, whatever is installed.
 
 use std::{
-    env, fs,
+    env, fs, io,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -33,8 +34,12 @@ async fn run() -> Result<u8, Box<dyn std::error::Error>> {
         eprintln!("usage: with-postgres COMMAND [ARGUMENT…]");
         return Ok(2);
     };
-    let preferred = env::var_os("POSTGRES_BIN_DIR").map(PathBuf::from);
-    let binaries = Binaries::find(preferred.as_deref()).ok_or(ClusterError::NoBinaries)?;
+    let setting = |name| env::var_os(name).filter(|value| !value.is_empty());
+    let preferred = setting("POSTGRES_BIN_DIR").map(PathBuf::from);
+    let binaries = match setting("POSTGRES_VERSION") {
+        Some(version) => Binaries::fetch(&version.to_string_lossy()).await?,
+        None => Binaries::find_or_fetch(preferred.as_deref()).await?,
+    };
     sweep(&binaries).await;
     let folder = env::temp_dir().join(format!("{PREFIX}{}", std::process::id()));
     let cluster = Cluster::start(binaries, &folder, Durability::Throwaway).await?;
@@ -54,7 +59,7 @@ async fn run() -> Result<u8, Box<dyn std::error::Error>> {
     };
     drop(child);
     drop(cluster);
-    fs::remove_dir_all(&folder)?;
+    remove(&folder)?;
     Ok(status.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
@@ -68,12 +73,26 @@ async fn sweep(binaries: &Binaries) {
         .map(|entry| entry.path())
         .filter(|folder| is_abandoned(folder))
     {
-        // Starting a cluster stops its orphan first, and dropping it stops it in order.
-        drop(Cluster::start(binaries.clone(), &folder, Durability::Throwaway).await);
-        if let Err(error) = fs::remove_dir_all(&folder) {
+        // Only the process that starts a cluster may end its orphan; one of another process namespace still holds it.
+        let started = Cluster::start(binaries.clone(), &folder, Durability::Throwaway).await;
+        if matches!(started, Err(ClusterError::InUse { .. })) {
+            continue;
+        }
+        drop(started);
+        if let Err(error) = remove(&folder) {
             eprintln!("with-postgres: {} stays: {error}", folder.display());
         }
     }
+}
+
+/// Removes the folder, and the one that it leads to where PostgreSQL could not get to it.
+fn remove(folder: &Path) -> io::Result<()> {
+    let real = fs::canonicalize(folder)?;
+    fs::remove_dir_all(&real)?;
+    if real == folder || !folder.is_symlink() {
+        return Ok(());
+    }
+    fs::remove_file(folder)
 }
 
 fn is_abandoned(folder: &Path) -> bool {

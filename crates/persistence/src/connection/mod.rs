@@ -17,7 +17,7 @@ use sea_orm::{DbErr, QueryResult, RuntimeErr, Statement};
 use sea_query_postgres::{PostgresValue, PostgresValues};
 use tokio_postgres::{Client, Error, Row, error::SqlState};
 
-pub use pool::{ConnectionSettings, Database, PoolSettings};
+pub use pool::{ConnectionSettings, Connections, Database, PoolSettings};
 pub use read::TenantRead;
 pub use tls::{SetupError, SslMode};
 pub use transaction::{SystemPurpose, SystemTx, TenantTx, Transaction};

@@ -57,6 +57,17 @@ impl Default for PoolSettings {
     }
 }
 
+/// What the pool's connections do at one moment.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Connections {
+    /// Used by a request.
+    pub in_use: usize,
+    /// Open and free.
+    pub idle: usize,
+    /// Requests that wait for one.
+    pub waiting: usize,
+}
+
 pub(super) type Pool = managed::Pool<Connector>;
 pub(super) type Pooled = managed::Object<Connector>;
 
@@ -166,6 +177,16 @@ impl Database {
         connection.client.batch_execute("").await.map_err(|error| {
             crate::error::unavailable("the database does not answer").with_source(error)
         })
+    }
+
+    /// What the connections do at this moment.
+    pub fn connections(&self) -> Connections {
+        let status = self.pool.status();
+        Connections {
+            in_use: status.size.saturating_sub(status.available),
+            idle: status.available,
+            waiting: status.waiting,
+        }
     }
 
     pub(super) async fn connection(&self) -> Result<Pooled, Error> {

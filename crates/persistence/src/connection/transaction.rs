@@ -23,7 +23,10 @@ use super::{
     read::{member, member_statement},
     remedy, to_db_err,
 };
-use crate::TenantScope;
+use crate::{
+    TenantScope,
+    idempotency::{self, Once},
+};
 
 const ROLLBACK_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -63,6 +66,7 @@ pub struct Transaction<Context> {
     opening: Mutex<Option<Opening>>,
     ended: AtomicBool,
     scope: Option<TenantScope>,
+    once: Option<Once>,
     context: PhantomData<Context>,
 }
 
@@ -170,6 +174,7 @@ impl<Context> Transaction<Context> {
             opening: Mutex::new(Some(opening)),
             ended: AtomicBool::new(false),
             scope,
+            once: None,
             context: PhantomData,
         }
     }
@@ -202,6 +207,31 @@ impl<Context> Transaction<Context> {
             .await
             .map_err(crate::error::of)?;
         collect(&answers)
+    }
+
+    /// The last statements, what `read` makes of their rows, and COMMIT. Where the request is to take effect once, `answer`
+    /// is kept with what was changed, which costs a round trip more.
+    ///
+    /// # Errors
+    /// The first statement's that failed, or `read`'s; then nothing of the transaction took effect.
+    pub async fn finish_answered<const N: usize, T>(
+        self,
+        statements: [Statement; N],
+        read: impl FnOnce([Vec<QueryResult>; N]) -> Result<T, Error>,
+        answer: impl FnOnce(&T) -> idempotency::Answer,
+    ) -> Result<T, Error> {
+        let Some(once) = self.once.clone() else {
+            return read(self.finish(statements).await?);
+        };
+        let result = read(self.rows(statements).await?)?;
+        let record = idempotency::record(&once, &answer(&result));
+        self.finish([record]).await?;
+        Ok(result)
+    }
+
+    /// The request that is to take effect once, from here on.
+    pub(crate) fn answers(&mut self, once: Once) {
+        self.once = Some(once);
     }
 
     /// Makes what was done last.

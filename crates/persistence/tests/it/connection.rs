@@ -1,7 +1,7 @@
-use domain::{Error, ServiceType};
+use domain::{Error, ServiceId, ServiceType};
 use persistence::{page::PageRequest, services::ServiceFilter};
 
-use crate::database::{Fixture, scope, service};
+use crate::database::{Fixture, scope, service, unanswered};
 
 const PAGE: PageRequest = PageRequest {
     limit: 50,
@@ -16,26 +16,47 @@ impl Fixture {
         Ok(page.items.into_iter().map(|service| service.name).collect())
     }
 
+    async fn only_service(&self, user: &persistence::User) -> ServiceId {
+        let read = self.database.read(scope(user));
+        let listed = read.list_services(&ServiceFilter::default(), PAGE).await;
+        listed.unwrap().1.items[0].id
+    }
+
     async fn create(&self, user: &persistence::User, service_type: ServiceType) {
         let mut transaction = self.database.tenant(scope(user)).await.unwrap();
         let (actor, _) = transaction.lock_admission().await.unwrap();
         transaction
-            .insert_service(&actor, service(service_type))
+            .insert_service(&actor, service(service_type), |_| unanswered())
             .await
             .unwrap();
     }
 }
 
 #[tokio::test]
-async fn a_list_is_one_round_trip_and_a_create_two() {
+async fn a_list_and_a_read_are_one_round_trip_and_a_create_two() {
     let fixture = Fixture::new(1).await;
     let ada = fixture.user("ada").await;
     // The first of each prepares its statements.
     fixture.create(&ada, ServiceType::Database).await;
     fixture.names(&ada).await.unwrap();
+    let id = fixture.only_service(&ada).await;
+    let read = async || {
+        let (_, service) = fixture
+            .database
+            .read(scope(&ada))
+            .service(id)
+            .await
+            .unwrap();
+        service.name
+    };
+    read().await;
 
     let before = fixture.proxy.round_trips();
     assert_eq!(fixture.names(&ada).await.unwrap(), ["database"]);
+    assert_eq!(fixture.proxy.round_trips() - before, 1);
+
+    let before = fixture.proxy.round_trips();
+    assert_eq!(read().await, "database");
     assert_eq!(fixture.proxy.round_trips() - before, 1);
 
     let before = fixture.proxy.round_trips();
@@ -87,14 +108,7 @@ async fn a_statement_that_a_migration_made_stale_is_prepared_again() {
     let fixture = Fixture::new(1).await;
     let ada = fixture.user("ada").await;
     fixture.create(&ada, ServiceType::Database).await;
-    let id = {
-        let read = fixture.database.read(scope(&ada));
-        let (_, page) = read
-            .list_services(&ServiceFilter::default(), PAGE)
-            .await
-            .unwrap();
-        page.items[0].id
-    };
+    let id = fixture.only_service(&ada).await;
     let change = |name: &'static str| {
         let patch = domain::service::ServicePatch {
             name: Some(name.to_owned()),

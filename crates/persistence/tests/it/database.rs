@@ -18,6 +18,14 @@ pub struct Fixture {
 impl Fixture {
     /// With at most `connections`.
     pub async fn new(connections: usize) -> Self {
+        Self::with(PoolSettings {
+            max_open: connections,
+            ..PoolSettings::default()
+        })
+        .await
+    }
+
+    pub async fn with(bounds: PoolSettings) -> Self {
         let owned =
             TestDatabase::new(|url| async move { migration::up(&url).await.unwrap() }).await;
         let url = secrecy_text(&owned);
@@ -29,10 +37,6 @@ impl Fixture {
                 .into(),
             ssl_mode: SslMode::Disable,
             ssl_root_certificate: None,
-        };
-        let bounds = PoolSettings {
-            max_open: connections,
-            ..PoolSettings::default()
         };
         Self {
             database: Database::new(&settings, bounds).unwrap(),
@@ -57,7 +61,7 @@ impl Fixture {
             .unwrap();
         let limits = (Plan::Free, Plan::Free.limits());
         transaction
-            .register(name, name, limits, user)
+            .register(name, name, limits, user, |_| unanswered())
             .await
             .unwrap()
     }
@@ -86,4 +90,9 @@ pub fn service(service_type: ServiceType) -> NewService {
         description: None,
         config,
     }
+}
+
+/// Nobody asks for the answer of a request without an idempotency key.
+pub fn unanswered() -> persistence::idempotency::Answer {
+    panic!("the request has no key")
 }

@@ -4,4 +4,6 @@
 
 mod connection;
 mod database;
+mod pool;
 mod proxy;
+mod tls;

@@ -1,4 +1,4 @@
-//! What a handler's signature proves: who calls, and for which tenant.
+//! Who calls, and for which tenant.
 
 use std::{
     future::{Ready, ready},
@@ -13,9 +13,8 @@ use actix_web::{
 };
 use domain::{Error, TenantId, UserId};
 use persistence::TenantScope;
-use uuid::Uuid;
 
-use crate::{problem::Problem, state::State};
+use crate::{observability::requests, problem::Problem, request_id::RequestId, state::State};
 
 /// Somebody with a good access token. Whether the user is still active, the database says.
 #[derive(Clone, Debug)]
@@ -24,6 +23,7 @@ pub struct Caller {
     pub user: UserId,
     /// The user's tenant; a platform administrator has none.
     pub tenant: Option<TenantId>,
+    request_id: RequestId,
     address: Option<std::net::IpAddr>,
     user_agent: Option<String>,
 }
@@ -47,6 +47,7 @@ impl Caller {
             .map(|(_, token)| token.trim())
             .ok_or_else(Error::unauthenticated)?;
         let claims = state.access_tokens.verify(token)?;
+        requests::identify(claims.sub, claims.tid);
         let user_agent = request
             .headers()
             .get(USER_AGENT)
@@ -54,6 +55,7 @@ impl Caller {
         Ok(Self {
             user: claims.sub,
             tenant: claims.tid,
+            request_id: RequestId::of(request),
             address: request.peer_addr().map(|address| address.ip()),
             user_agent: user_agent.map(str::to_owned),
         })
@@ -70,7 +72,7 @@ impl Caller {
         Ok(TenantScope {
             tenant,
             user: self.user,
-            request_id: Uuid::now_v7().to_string(),
+            request_id: self.request_id.to_string(),
             ip_address: self.address,
             user_agent: self.user_agent.clone(),
         })

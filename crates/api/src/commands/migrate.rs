@@ -1,0 +1,76 @@
+//! `migrate`: the schema of the database, by hand.
+
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use migration::Standing;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::{Failure, print};
+use crate::{
+    settings::{Purpose, Settings},
+    start::database::ChosenDatabase,
+};
+
+#[derive(Args, Debug)]
+pub struct Migrate {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Apply every migration that has not been applied.
+    Up,
+    /// Take back the last migrations, and the data that only they had a place for.
+    Down {
+        /// How many to take back.
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
+        steps: u32,
+        /// Take back every one: the database is empty afterwards.
+        #[arg(long, conflicts_with = "steps")]
+        all: bool,
+    },
+    /// Say which migrations have been applied, and change nothing.
+    Status,
+}
+
+impl Migrate {
+    pub async fn run(self, directory: &Path, as_json: bool) -> Result<(), Failure> {
+        let settings = Settings::load(directory, Purpose::Database)?;
+        let database = ChosenDatabase::for_command(&settings).await?;
+        let url = database.migration_url();
+        match self.command {
+            Command::Up => migration::up(&url).await?,
+            Command::Down { all: true, .. } => migration::down(&url, None).await?,
+            Command::Down { steps, .. } => migration::down(&url, Some(steps)).await?,
+            Command::Status => {}
+        }
+        report(&url, as_json).await
+    }
+}
+
+async fn report(url: &SecretString, as_json: bool) -> Result<(), Failure> {
+    let status = migration::status(url).await?;
+    let text = if as_json {
+        let migrations = status
+            .iter()
+            .map(|(name, standing)| json!({"name": name, "status": word(*standing)}));
+        json!({"migrations": migrations.collect::<Vec<Value>>()}).to_string()
+    } else {
+        let lines = status
+            .iter()
+            .map(|(name, standing)| format!("{:<8} {name}", word(*standing)));
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    Ok(print(&text)?)
+}
+
+fn word(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Applied => "applied",
+        Standing::Pending => "pending",
+        Standing::Unknown => "unknown",
+    }
+}

@@ -1,0 +1,86 @@
+//! `serve`: the API, until somebody ends it.
+
+use std::path::Path;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Failure, print};
+use crate::{
+    lifecycle::Phase,
+    observability::log,
+    server::{self, Application},
+    settings::{Environment, LogFormat, Purpose, Settings},
+};
+
+pub async fn run(directory: &Path) -> Result<(), Failure> {
+    let settings = Settings::load(directory, Purpose::Serve)?;
+    log::install(&settings.log);
+    // Caught from here on, so that a signal during the start stops what has been started by then.
+    let (mut interrupt, mut terminate) = (
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::terminate())?,
+    );
+    let mut stop = std::pin::pin!(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    });
+    let application = tokio::select! {
+        application = server::build(&settings) => application?,
+        () = &mut stop => return Ok(()),
+    };
+    let state = application.state();
+    let banner = banner(&settings, &application);
+    let announce = async {
+        state.lifecycle.reached(Phase::Serving).await;
+        if state.lifecycle.phase() == Phase::Serving {
+            announce(&settings, &banner)?;
+        }
+        std::future::pending::<Result<(), Failure>>().await
+    };
+    tokio::select! {
+        served = application.run(stop) => Ok(served?),
+        announced = announce => announced,
+    }
+}
+
+/// Lines for people; a log for machines holds nothing else.
+fn announce(settings: &Settings, banner: &[(&str, String)]) -> Result<(), Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    if settings.log.format == LogFormat::Json {
+        for (name, value) in banner {
+            tracing::info!(name, value, version, "serving");
+        }
+        return Ok(());
+    }
+    let lines = banner
+        .iter()
+        .map(|(name, value)| format!("  {name:<14} {value}\n"));
+    let environment = settings.environment.name();
+    let lines: String = lines.collect();
+    Ok(print(&format!(
+        "Nomad Services {version} ({environment})\n{lines}"
+    ))?)
+}
+
+fn banner(settings: &Settings, application: &Application) -> Vec<(&'static str, String)> {
+    let url = format!("http://{}", application.address());
+    let mut lines = vec![
+        ("URL", format!("{url}/api/v1")),
+        ("description", format!("{url}/docs")),
+    ];
+    if settings.environment == Environment::Development {
+        let file = settings.data.admin_password();
+        lines.push((
+            "administrator",
+            format!("admin, password in {}", file.display()),
+        ));
+    }
+    lines.push(("database", application.database().description()));
+    lines.push(("orchestrator", application.orchestrator().description()));
+    if let Some(metrics) = application.metrics_address() {
+        lines.push(("metrics", format!("http://{metrics}/metrics")));
+    }
+    lines
+}

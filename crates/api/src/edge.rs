@@ -1,0 +1,63 @@
+//! What happens at the edge before any route: which web pages may call, and whether the server can answer yet.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_cors::Cors;
+use actix_web::{
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    http::header,
+    middleware::Next,
+    web::Data,
+};
+use domain::Error;
+
+use crate::{
+    lifecycle::Phase, problem::Problem, request_id::X_REQUEST_ID, settings::CorsSettings,
+    state::State,
+};
+
+/// How long a browser may remember what it was allowed, in seconds.
+const MAX_AGE: usize = 3600;
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+/// Lets web pages of the origins in `settings` call the API and read what its answers' headers say. They send an access
+/// token and never cookies, so credentials are not allowed.
+pub(crate) fn cors(settings: &CorsSettings) -> Cors {
+    let cors = Cors::default()
+        .allow_any_method()
+        .allow_any_header()
+        .expose_headers([
+            header::ETAG,
+            header::LOCATION,
+            header::RETRY_AFTER,
+            X_REQUEST_ID,
+        ])
+        .max_age(MAX_AGE);
+    if settings.allows_any() {
+        return cors.send_wildcard().allow_any_origin();
+    }
+    settings
+        .origins
+        .iter()
+        .fold(cors, |cors, origin| cors.allowed_origin(origin.as_str()))
+}
+
+/// Answers calls of the API with 503 until the database is ready for them.
+///
+/// # Errors
+/// As what comes next.
+pub(crate) async fn wait_for_start<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+    let state = request.app_data::<Data<Arc<State>>>();
+    let starting = state.is_some_and(|state| state.lifecycle.phase() == Phase::Starting);
+    if starting && request.path().starts_with("/api/") {
+        let detail = "the server is starting and waits for its database";
+        let problem = Problem::from(Error::unavailable("starting", detail, RETRY_AFTER));
+        let answer = actix_web::HttpResponse::from_error(problem);
+        return Ok(request.into_response(answer).map_into_right_body());
+    }
+    Ok(next.call(request).await?.map_into_left_body())
+}

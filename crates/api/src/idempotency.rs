@@ -1,0 +1,225 @@
+//! `Idempotency-Key`: a POST that is sent again is answered as the first time, and takes effect once.
+//!
+//! The answer is written in the transaction that makes the change (see `persistence::idempotency`), so there is no moment
+//! at which one is there without the other. What a request is compared by is an HMAC over method, path and body under a key
+//! of the server, because a body can hold a password and the database must not help to guess it; after `JWT_SECRET` has
+//! changed, a repeated request is therefore answered with `idempotency_key_reused`.
+//!
+//! * A key belongs to the user who sends it. Registration has no user yet: its keys belong to the pair of username and
+//!   email address, so that nobody meets the key of somebody else.
+//! * Kept are answers, and refusals that follow from the state of things (409, 404, 403, a limit). What is refused for its
+//!   form is refused again without being kept, a registration that is refused changes nothing and is simply tried again,
+//!   and a 5xx is never kept: the same key may try again.
+//! * Signing in and refreshing answer with tokens, which are never stored: they ignore the key. A repeated sign-in begins a
+//!   session of its own; a repeated refresh ends its session, as any second use of a refresh token. Signing out is
+//!   idempotent by itself.
+
+use std::{
+    future::{Ready, ready},
+    sync::Arc,
+};
+
+use actix_web::{
+    FromRequest, HttpRequest, HttpResponse,
+    dev::Payload,
+    http::{
+        StatusCode,
+        header::{ETAG, HeaderName, LOCATION},
+    },
+    web::Data,
+};
+use domain::{Error, ErrorKind, Violation, user::Registration};
+use hmac::{Hmac, KeyInit, Mac};
+use persistence::{
+    TenantScope,
+    idempotency::{Answer, Once, replayed},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    problem::{Problem, ProblemBody},
+    state::State,
+};
+
+/// The header a client names its request by.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Says that an answer was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+const MAX_KEY: usize = 255;
+
+/// Tells requests apart without keeping them.
+#[derive(Clone, Debug)]
+pub struct Fingerprints(SecretString);
+
+impl Fingerprints {
+    /// Made with `secret`, which every replica shares.
+    pub fn new(secret: SecretString) -> Self {
+        Self(secret)
+    }
+
+    fn of(&self, method: &str, path: &str, body: &Value) -> Result<Vec<u8>, Error> {
+        let key = self.0.expose_secret().as_bytes();
+        let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(Error::internal)?;
+        for part in ["idempotency", method, path, &body.to_string()] {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part.as_bytes());
+        }
+        Ok(mac.finalize().into_bytes().to_vec())
+    }
+}
+
+/// What a client calls its request, if anything.
+#[derive(Debug)]
+pub(crate) struct IdempotencyKey {
+    key: Option<String>,
+    request: HttpRequest,
+}
+
+impl FromRequest for IdempotencyKey {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let request = request.clone();
+        ready(
+            key(&request)
+                .map(|key| Self { key, request })
+                .map_err(Problem::from),
+        )
+    }
+}
+
+fn key(request: &HttpRequest) -> Result<Option<String>, Error> {
+    let mut sent = request.headers().get_all(&IDEMPOTENCY_KEY);
+    let Some(key) = sent.next() else {
+        return Ok(None);
+    };
+    let bytes = key.as_bytes();
+    let good = (1..=MAX_KEY).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+    if good && sent.next().is_none() {
+        return Ok(Some(String::from_utf8_lossy(bytes).into_owned()));
+    }
+    let detail = format!("must stand once, with 1 to {MAX_KEY} visible ASCII characters");
+    let violation = Violation::new("invalid_idempotency_key", detail);
+    Err(Error::invalid(vec![violation.at("/Idempotency-Key")]))
+}
+
+impl IdempotencyKey {
+    /// The request of a user, with this body.
+    pub(crate) fn of_user(&self, scope: &TenantScope, body: &Value) -> Result<Option<Once>, Error> {
+        self.once(scope.user.0, body)
+    }
+
+    /// The request of somebody who registers.
+    pub(crate) fn of_registration(
+        &self,
+        registration: &Registration,
+        body: &Value,
+    ) -> Result<Option<Once>, Error> {
+        let person = format!("{} {}", registration.username, registration.email);
+        let digest = Sha256::digest(person.as_bytes());
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&digest[..16]);
+        // Version 8 is no other identifier's of ours.
+        self.once(uuid::Builder::from_custom_bytes(bytes).into_uuid(), body)
+    }
+
+    fn once(&self, owner: Uuid, body: &Value) -> Result<Option<Once>, Error> {
+        let Some(key) = self.key.clone() else {
+            return Ok(None);
+        };
+        let state = self.request.app_data::<Data<Arc<State>>>();
+        let state = state.ok_or_else(|| Error::internal("the server has no state"))?;
+        let (method, path) = (self.request.method().as_str(), self.request.path());
+        let fingerprint = state.fingerprints.of(method, path, body)?;
+        Ok(Some(Once {
+            owner,
+            key,
+            fingerprint,
+        }))
+    }
+}
+
+/// The response that says `answer`.
+pub(crate) fn respond(answer: Answer) -> Result<HttpResponse, Problem> {
+    let status = StatusCode::from_u16(answer.status).map_err(Error::internal)?;
+    let mut response = HttpResponse::build(status);
+    if let Some(location) = answer.location {
+        response.insert_header((LOCATION, location));
+    }
+    if let Some(etag) = answer.etag {
+        response.insert_header((ETAG, etag));
+    }
+    Ok(response.json(answer.body))
+}
+
+/// The response to a request that may have been answered before.
+pub(crate) fn answered<T>(
+    outcome: Result<T, Error>,
+    answer: impl FnOnce(&T) -> Answer,
+) -> Result<HttpResponse, Problem> {
+    match outcome {
+        Ok(result) => respond(answer(&result)),
+        Err(error) => match replayed(&error) {
+            Some(answer) => again(answer.clone()),
+            None => Err(error.into()),
+        },
+    }
+}
+
+/// As [`answered`], for a member of a tenant: a refusal that follows from the state of things is kept, too.
+pub(crate) async fn answered_for<T>(
+    state: &State,
+    scope: TenantScope,
+    once: Option<Once>,
+    outcome: Result<T, Error>,
+    answer: impl FnOnce(&T) -> Answer,
+) -> Result<HttpResponse, Problem> {
+    let keep = outcome.as_ref().err().is_some_and(is_kept);
+    let response = answered(outcome, answer);
+    if let (true, Some(once), Err(problem)) = (keep, once, &response) {
+        let refusal = Answer {
+            status: problem.body().status,
+            body: serde_json::to_value(problem.body()).map_err(Error::internal)?,
+            location: None,
+            etag: None,
+        };
+        let kept = match state.database.tenant(scope).await {
+            Ok(transaction) => transaction.keep_refusal(&once, &refusal).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = kept {
+            // Nothing was changed, so the request can as well be decided again.
+            tracing::debug!(code = error.code(), "a refusal was not kept for its key");
+        }
+    }
+    response
+}
+
+fn is_kept(error: &Error) -> bool {
+    let follows_from_state = matches!(
+        error.kind(),
+        ErrorKind::Conflict | ErrorKind::NotFound | ErrorKind::Forbidden | ErrorKind::Invalid
+    );
+    let about_the_key = error.code().starts_with("idempotency_key") || replayed(error).is_some();
+    follows_from_state && !about_the_key
+}
+
+fn again(answer: Answer) -> Result<HttpResponse, Problem> {
+    let status = StatusCode::from_u16(answer.status).map_err(Error::internal)?;
+    if status.is_client_error() {
+        let body: ProblemBody = serde_json::from_value(answer.body).map_err(Error::internal)?;
+        return Err(Problem::again(status, body).with_header(REPLAYED, "true"));
+    }
+    let mut response = respond(answer)?;
+    response.headers_mut().insert(
+        REPLAYED,
+        actix_web::http::header::HeaderValue::from_static("true"),
+    );
+    Ok(response)
+}

@@ -1,0 +1,78 @@
+//! Entity tags: a change says which version it is a change of, and is refused where that is not the current one.
+
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header};
+use domain::{Error, ErrorKind};
+use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+/// What an answer shows, as JSON.
+pub(super) fn shown(view: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(view) {
+        Ok(Value::Object(object)) => object,
+        // No view of ours is anything but an object.
+        _ => Map::new(),
+    }
+}
+
+/// Changes with every change of what an answer shows.
+pub(super) fn etag(shown: &Map<String, Value>) -> String {
+    let digest = Sha256::digest(Value::from(shown.clone()).to_string());
+    let text: String = digest[..16]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("\"{text}\"")
+}
+
+/// A single resource, with its tag.
+pub(super) fn tagged(mut response: HttpResponseBuilder, view: &impl Serialize) -> HttpResponse {
+    let shown = shown(view);
+    response
+        .insert_header((header::ETAG, etag(&shown)))
+        .json(shown)
+}
+
+/// The versions a change may be a change of.
+#[derive(Debug)]
+pub(super) struct IfMatch(Option<String>);
+
+impl IfMatch {
+    /// What the request says, if anything.
+    pub(super) fn of(request: &HttpRequest) -> Self {
+        let mut tags = Vec::new();
+        for value in request.headers().get_all(header::IF_MATCH) {
+            tags.push(String::from_utf8_lossy(value.as_bytes()));
+        }
+        Self((!tags.is_empty()).then(|| tags.join(",")))
+    }
+
+    /// Refuses a request that does not say it.
+    pub(super) fn required(self) -> Result<Self, Error> {
+        if self.0.is_some() {
+            return Ok(self);
+        }
+        Err(Error::new(
+            ErrorKind::PreconditionRequired,
+            "if_match_required",
+            "send the ETag of what you read as If-Match",
+        ))
+    }
+
+    /// Refuses a change of what has changed since the caller read it.
+    pub(super) fn check(&self, current: &Map<String, Value>) -> Result<(), Error> {
+        let Some(wanted) = &self.0 else {
+            return Ok(());
+        };
+        let current = etag(current);
+        let mut tags = wanted.split(',').map(str::trim);
+        if tags.any(|tag| tag == "*" || tag == current) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::PreconditionFailed,
+            "stale",
+            "it has changed since you read it; read it again",
+        ))
+    }
+}

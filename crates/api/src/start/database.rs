@@ -1,0 +1,187 @@
+//! The database: the server that the settings name, or a private one; waited for, and with the schema of this program.
+
+use std::path::PathBuf;
+
+use embedded_postgres::{Binaries, Cluster, ClusterError, Durability};
+use migration::SchemaState;
+use persistence::{ConnectionSettings, Database, PoolSettings};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::time::{Duration, Instant, sleep, timeout_at};
+
+use super::StartError;
+use crate::settings::{DatabaseServer, Settings, SslMode};
+
+const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// The database to use; a private one stops when this is dropped.
+#[derive(Debug)]
+pub struct ChosenDatabase {
+    server: DatabaseServer,
+    private: Option<(Cluster, PathBuf)>,
+}
+
+impl ChosenDatabase {
+    /// The database that `settings` name; otherwise starts a private one, for as long as this process runs.
+    ///
+    /// # Errors
+    /// Says why there is none.
+    pub async fn for_server(settings: &Settings) -> Result<Self, StartError> {
+        Self::choose(settings, async |binaries, folder| {
+            Cluster::start(binaries, folder, Durability::Durable).await
+        })
+        .await
+    }
+
+    /// The same, except that a private one which a server runs at this moment is used.
+    ///
+    /// # Errors
+    /// Says why there is none.
+    pub async fn for_command(settings: &Settings) -> Result<Self, StartError> {
+        Self::choose(settings, async |binaries, folder| {
+            Cluster::start_or_share(binaries, folder, Durability::Durable).await
+        })
+        .await
+    }
+
+    async fn choose(
+        settings: &Settings,
+        start: impl AsyncFnOnce(Binaries, &std::path::Path) -> Result<Cluster, ClusterError>,
+    ) -> Result<Self, StartError> {
+        let named = settings.database.server();
+        if let Some(server) = named.map_err(|allowed| StartError::Setting(allowed.to_owned()))? {
+            return Ok(Self {
+                server,
+                private: None,
+            });
+        }
+        let binaries = Binaries::find_or_fetch(settings.database.bin_directory.as_deref()).await?;
+        let folder = settings.data.postgres();
+        let cluster = start(binaries, &folder).await?;
+        let server = DatabaseServer {
+            url: cluster.url(),
+            // It listens on loopback alone.
+            ssl_mode: SslMode::Disable,
+            ssl_root_cert: None,
+        };
+        Ok(Self {
+            server,
+            private: Some((cluster, folder)),
+        })
+    }
+
+    /// For people: which one it is.
+    pub fn description(&self) -> String {
+        let address = self.server.host_and_port();
+        match &self.private {
+            Some((_, folder)) => {
+                format!("a private PostgreSQL in {}, at {address}", folder.display())
+            }
+            None => format!("PostgreSQL at {address}"),
+        }
+    }
+
+    /// Its address with its protection, as the migrations' own driver reads both.
+    pub fn migration_url(&self) -> SecretString {
+        let url = self.server.url.expose_secret();
+        let separator = if url.contains('?') { '&' } else { '?' };
+        let root = self.server.ssl_root_cert.as_ref();
+        let root = root.map(|path| format!("&sslrootcert={}", path.display()));
+        let mode = ssl_mode(self.server.ssl_mode).as_str();
+        format!("{url}{separator}sslmode={mode}{}", root.unwrap_or_default()).into()
+    }
+
+    /// Waits until it answers, then brings its schema up to date or compares it with this program, as `settings` say.
+    ///
+    /// # Errors
+    /// It does not answer in time, refuses, or has another schema.
+    pub async fn prepare(&self, settings: &Settings) -> Result<(), StartError> {
+        self.answers(settings.database.startup_timeout.get())
+            .await?;
+        let url = self.migration_url();
+        if settings.database.migrate_on_start {
+            let migrated = migration::up(&url).await;
+            return migrated
+                .map_err(|error| StartError::Database(format!("can't be migrated: {error}")));
+        }
+        match migration::state(&url).await {
+            Ok(SchemaState::Current) => Ok(()),
+            Ok(SchemaState::Behind(missing)) => Err(StartError::Schema(format!(
+                "it lacks {}",
+                missing.join(", ")
+            ))),
+            Ok(SchemaState::Unknown(newer)) => Err(StartError::Schema(format!(
+                "a newer program added {}",
+                newer.join(", ")
+            ))),
+            Err(error) => Err(StartError::Database(format!(
+                "can't be asked for its schema: {error}"
+            ))),
+        }
+    }
+
+    async fn answers(&self, patience: Duration) -> Result<(), StartError> {
+        let address = self.server.host_and_port();
+        let silent = || StartError::DatabaseSilent {
+            address: address.clone(),
+            waited: patience,
+        };
+        let deadline = Instant::now() + patience;
+        let mut told = false;
+        loop {
+            let url = self.migration_url();
+            let attempt = timeout_at(deadline, migration::connect(&url)).await;
+            match attempt.map_err(|_| silent())? {
+                Ok(connection) => {
+                    // It was only asked whether it answers.
+                    let _ = connection.close().await;
+                    return Ok(());
+                }
+                Err(error) if !migration::did_not_answer(&error) => {
+                    return Err(StartError::Database(format!(
+                        "at {address} refuses: {error}"
+                    )));
+                }
+                Err(error) if !told => {
+                    tracing::warn!(address, %error, "the database does not answer yet");
+                    told = true;
+                }
+                Err(_) => {}
+            }
+            if Instant::now() + RETRY_INTERVAL > deadline {
+                return Err(silent());
+            }
+            sleep(RETRY_INTERVAL).await;
+        }
+    }
+
+    /// A pool of connections to it.
+    ///
+    /// # Errors
+    /// The address or the protection is not usable.
+    pub fn pool(&self, settings: &Settings) -> Result<Database, StartError> {
+        let connection = ConnectionSettings {
+            url: self.server.url.clone(),
+            ssl_mode: ssl_mode(self.server.ssl_mode),
+            ssl_root_certificate: self.server.ssl_root_cert.clone(),
+        };
+        let bounds = PoolSettings {
+            max_open: settings.database.max_open,
+            max_idle: settings.database.max_idle,
+            max_lifetime: settings.database.max_lifetime.get(),
+            idle_timeout: settings.database.idle_timeout.get(),
+            acquire_timeout: settings.database.acquire_timeout.get(),
+            ..PoolSettings::default()
+        };
+        Database::new(&connection, bounds).map_err(|error| StartError::Database(error.to_string()))
+    }
+}
+
+fn ssl_mode(mode: SslMode) -> persistence::SslMode {
+    match mode {
+        SslMode::Disable => persistence::SslMode::Disable,
+        SslMode::Prefer => persistence::SslMode::Prefer,
+        SslMode::Require => persistence::SslMode::Require,
+        SslMode::VerifyCa => persistence::SslMode::VerifyCa,
+        SslMode::VerifyFull => persistence::SslMode::VerifyFull,
+    }
+}

@@ -1,0 +1,275 @@
+//! One pass over one task: observe, ask, act, record, until there is something to wait for or nothing left to do. A task
+//! that waits is let go of, so that waiting costs no worker anything.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use domain::{
+    Error, ErrorKind,
+    deployment::{
+        Cause, Claim, Evidence, Observation, Phase, Step, explain, next,
+        ports::{DeploymentQueue, Ending, Orchestrator, Progress},
+    },
+};
+use serde_json::Value;
+use tokio::time::{Instant, interval};
+
+use crate::WorkerSettings;
+
+/// More steps than any task needs without waiting.
+const MAX_STEPS: usize = 32;
+
+/// The longest pause before Nomad is asked again after it could not be asked.
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+
+/// Why a pass ended without a step that ends it.
+enum Interruption {
+    /// Somebody else has the task now, or the database can't be written: nothing more may be done.
+    Lost(Error),
+    /// Nomad could not be asked, or answered what helps nobody.
+    Unanswered(Error),
+    /// What was to be sent is refused for good.
+    Refused(Error),
+}
+
+impl Interruption {
+    fn of_orchestrator(error: Error) -> Self {
+        match error.kind() {
+            ErrorKind::Invalid => Self::Refused(error),
+            _ => Self::Unanswered(error),
+        }
+    }
+}
+
+/// A claimed task on its way.
+pub(crate) struct Pass<Q, O> {
+    queue: Arc<Q>,
+    orchestrator: Arc<O>,
+    settings: WorkerSettings,
+    claim: Claim,
+    held_until: Instant,
+}
+
+impl<Q: DeploymentQueue, O: Orchestrator> Pass<Q, O> {
+    pub(crate) fn new(
+        queue: Arc<Q>,
+        orchestrator: Arc<O>,
+        settings: WorkerSettings,
+        claim: Claim,
+        claimed: Instant,
+    ) -> Self {
+        Self {
+            queue,
+            orchestrator,
+            settings,
+            claim,
+            held_until: claimed + settings.lease,
+        }
+    }
+
+    pub(crate) async fn run(mut self) {
+        for _ in 0..MAX_STEPS {
+            match self.step().await {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(interruption) => return self.interrupted(interruption).await,
+            }
+        }
+        self.release(self.settings.poll_interval, 0).await;
+    }
+
+    /// Does what comes next, and answers whether to go on.
+    async fn step(&mut self) -> Result<bool, Interruption> {
+        let step = self.next().await?;
+        // What was seen is only good for as long as nobody else may have taken the task over.
+        if Instant::now() >= self.held_until {
+            let late = Error::conflict("lease_lost", "the lease ended before the step");
+            return Err(Interruption::Lost(late));
+        }
+        tracing::debug!(task = %self.claim.task, service = %self.claim.service_id, ?step, "next");
+        let (queue, orchestrator) = (self.queue.clone(), self.orchestrator.clone());
+        let place = self.claim.place.clone();
+        match step {
+            Step::Prepare => {
+                let job = self.prepare().await?;
+                self.record(Phase::Prepared, Some(job), None).await?;
+            }
+            Step::Record(phase) => {
+                let reason = match phase {
+                    Phase::Abandoning { cause } => Some(self.explain(cause).await),
+                    _ => None,
+                };
+                self.record(phase, None, reason).await?;
+            }
+            Step::Submit { expected } => {
+                let job = self.claim.job.clone().unwrap_or_default();
+                let submit = async move { orchestrator.submit(&place, &job, expected).await };
+                self.act(submit).await?;
+            }
+            Step::Stop { expected } => {
+                self.act(async move { orchestrator.stop(&place, expected).await })
+                    .await?;
+            }
+            Step::Restart(allocation) => {
+                self.act(async move { orchestrator.restart(&place, allocation).await })
+                    .await?;
+            }
+            Step::Purge => {
+                self.act(async move { orchestrator.purge(&place).await })
+                    .await?;
+            }
+            Step::Wait => {
+                self.release(self.settings.poll_interval, 0).await;
+                return Ok(false);
+            }
+            Step::Complete => {
+                self.finish(&queue, Ok(()), None).await?;
+                return Ok(false);
+            }
+            Step::Fail(cause) => {
+                let reason = match self.claim.reason.take() {
+                    Some(reason) => reason,
+                    None => explain(cause, &Evidence::default()),
+                };
+                self.finish(&queue, Err(cause), Some(reason)).await?;
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    async fn next(&self) -> Result<Step, Interruption> {
+        let claim = &self.claim;
+        let mut observation = Observation {
+            job: None,
+            overdue: claim.overdue,
+        };
+        let first = next(claim.action, &claim.phase, &observation);
+        if first == Step::Prepare {
+            return Ok(first);
+        }
+        let job = self
+            .orchestrator
+            .observe(&claim.place, claim.service_id, claim.deployment_id);
+        observation.job = job.await.map_err(Interruption::of_orchestrator)?;
+        Ok(next(claim.action, &claim.phase, &observation))
+    }
+
+    async fn prepare(&self) -> Result<Value, Interruption> {
+        let Some(request) = &self.claim.request else {
+            let missing = "the deployment holds nothing to build a job from";
+            return Err(Interruption::Refused(Error::internal(missing)));
+        };
+        let prepared = self.orchestrator.prepare(request).await;
+        prepared.map_err(Interruption::of_orchestrator)
+    }
+
+    /// Carries a change out while holding the task. One that comes too late was refused by its index: looking again
+    /// tells what to do.
+    async fn act(
+        &mut self,
+        change: impl Future<Output = Result<(), Error>>,
+    ) -> Result<(), Interruption> {
+        let mut change = pin!(change);
+        let mut renewals = interval(self.settings.lease / 3);
+        renewals.tick().await;
+        loop {
+            tokio::select! {
+                done = &mut change => return match done {
+                    Err(error) if error.kind() == ErrorKind::Conflict => Ok(()),
+                    done => done.map_err(Interruption::of_orchestrator),
+                },
+                _ = renewals.tick() => {
+                    self.record(self.claim.phase.clone(), None, None).await?;
+                }
+            }
+        }
+    }
+
+    async fn record(
+        &mut self,
+        phase: Phase,
+        job: Option<Value>,
+        reason: Option<String>,
+    ) -> Result<(), Interruption> {
+        let asked = Instant::now();
+        let progress = Progress { phase, job, reason };
+        let recorded = self
+            .queue
+            .record(&self.claim, &progress, self.settings.lease);
+        recorded.await.map_err(Interruption::Lost)?;
+        self.held_until = asked + self.settings.lease;
+        let claim = &mut self.claim;
+        claim.phase = progress.phase;
+        claim.job = progress.job.or(claim.job.take());
+        claim.reason = progress.reason.or(claim.reason.take());
+        Ok(())
+    }
+
+    /// Without evidence the cause alone has to do.
+    async fn explain(&self, cause: Cause) -> String {
+        let evidence = self.orchestrator.evidence(&self.claim.place).await;
+        let evidence = evidence.unwrap_or_else(|error| {
+            tracing::warn!(task = %self.claim.task, cause = ?error, "no evidence of a failure");
+            Evidence::default()
+        });
+        explain(cause, &evidence)
+    }
+
+    async fn interrupted(mut self, interruption: Interruption) {
+        let (cause, error) = match interruption {
+            Interruption::Lost(error) => {
+                tracing::warn!(task = %self.claim.task, cause = ?error, "let go of a deployment");
+                return;
+            }
+            Interruption::Unanswered(error) if !self.claim.overdue => {
+                tracing::warn!(task = %self.claim.task, cause = ?error, "Nomad could not be asked");
+                let attempts = self.claim.attempts.saturating_add(1);
+                return self.release(self.backoff(attempts), attempts).await;
+            }
+            Interruption::Unanswered(error) => (Cause::Unreachable, error),
+            Interruption::Refused(error) => (Cause::Refused, error),
+        };
+        let reason = format!("{}: {error}", explain(cause, &Evidence::default()));
+        let queue = self.queue.clone();
+        if let Err(Interruption::Lost(error)) = self.finish(&queue, Err(cause), Some(reason)).await
+        {
+            tracing::warn!(task = %self.claim.task, cause = ?error, "let go of a deployment");
+        }
+    }
+
+    async fn finish(
+        &mut self,
+        queue: &Q,
+        outcome: Result<(), Cause>,
+        reason: Option<String>,
+    ) -> Result<(), Interruption> {
+        let ending = Ending { outcome, reason };
+        let finished = queue.finish(&self.claim, &ending).await;
+        finished.map_err(Interruption::Lost)?;
+        let result = match outcome {
+            Ok(()) => "completed",
+            Err(_) => "failed",
+        };
+        let action = self.claim.action.as_str();
+        metrics::counter!("nomad_services_deployments_total", "action" => action, "result" => result)
+            .increment(1);
+        tracing::info!(
+            task = %self.claim.task, service = %self.claim.service_id, action, result, ?outcome, "a deployment ended"
+        );
+        Ok(())
+    }
+
+    async fn release(&self, after: Duration, attempts: u32) {
+        if let Err(error) = self.queue.release(&self.claim, after, attempts).await {
+            tracing::warn!(task = %self.claim.task, cause = ?error, "a lease is left to end by itself");
+        }
+    }
+
+    fn backoff(&self, attempts: u32) -> Duration {
+        let doubled = 2_u32.saturating_pow(attempts.saturating_sub(1).min(16));
+        self.settings
+            .poll_interval
+            .saturating_mul(doubled)
+            .min(MAX_BACKOFF)
+    }
+}

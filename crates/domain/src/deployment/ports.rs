@@ -1,0 +1,103 @@
+//! What the deployment rules need from outside: an orchestrator that runs jobs, and a queue of tasks that keeps what has
+//! been done. Both are named in bounds, never boxed.
+
+use std::{future::Future, time::Duration};
+
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::{Cause, Claim, Evidence, JobPlace, JobRequest, ObservedJob, Phase, WorkerId};
+use crate::{DeploymentId, Result, ServiceId};
+
+/// Runs jobs: Nomad, or what plays it.
+///
+/// Errors are [`Unavailable`](crate::ErrorKind::Unavailable) where asking again may help,
+/// [`Conflict`](crate::ErrorKind::Conflict) where the job is not the expected one any more, and
+/// [`Invalid`](crate::ErrorKind::Invalid) where it refuses for good.
+pub trait Orchestrator: Send + Sync + 'static {
+    /// Builds the job and checks it, without changing anything.
+    fn prepare(&self, request: &JobRequest) -> impl Future<Output = Result<Value>> + Send;
+
+    /// The job in this place, as `deployment` of `service` sees it.
+    fn observe(
+        &self,
+        place: &JobPlace,
+        service: ServiceId,
+        deployment: Option<DeploymentId>,
+    ) -> impl Future<Output = Result<Option<ObservedJob>>> + Send;
+
+    /// Why the job in this place does not come up.
+    fn evidence(&self, place: &JobPlace) -> impl Future<Output = Result<Evidence>> + Send;
+
+    /// Sends a job in place of the one at index `expected`; 0 where there must be none.
+    fn submit(
+        &self,
+        place: &JobPlace,
+        job: &Value,
+        expected: u64,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Stops the job that stands at index `expected`.
+    fn stop(&self, place: &JobPlace, expected: u64) -> impl Future<Output = Result<()>> + Send;
+
+    /// Restarts an allocation's tasks in place.
+    fn restart(
+        &self,
+        place: &JobPlace,
+        allocation: Uuid,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Forgets the job with all it left.
+    fn purge(&self, place: &JobPlace) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// What is written down together with a new phase.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The phase.
+    pub phase: Phase,
+    /// The job, where it was just built.
+    pub job: Option<Value>,
+    /// Why the task is given up, where it just was.
+    pub reason: Option<String>,
+}
+
+/// How a task ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Ending {
+    /// Whether what was asked for is so, or why not.
+    pub outcome: Result<(), Cause>,
+    /// Why it failed, for people.
+    pub reason: Option<String>,
+}
+
+/// Keeps the tasks. Every write proves the claim's fence: who has lost a task gets a
+/// [`Conflict`](crate::ErrorKind::Conflict) and must let go of it.
+pub trait DeploymentQueue: Send + Sync + 'static {
+    /// Takes at most `most` tasks that are due, for the length of `lease`.
+    fn claim(
+        &self,
+        worker: WorkerId,
+        lease: Duration,
+        most: u32,
+    ) -> impl Future<Output = Result<Vec<Claim>>> + Send;
+
+    /// Writes down what is about to be done, and holds the task for the length of `lease` from now.
+    fn record(
+        &self,
+        claim: &Claim,
+        progress: &Progress,
+        lease: Duration,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Lets go of a task until `after` has passed; `attempts` is how often in a row Nomad could not be asked.
+    fn release(
+        &self,
+        claim: &Claim,
+        after: Duration,
+        attempts: u32,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Ends a task, its deployment and, with it, what the service is said to be.
+    fn finish(&self, claim: &Claim, ending: &Ending) -> impl Future<Output = Result<()>> + Send;
+}

@@ -1,0 +1,440 @@
+//! The cluster: every object, the index that counts its changes, and the way each change is written down. Whatever
+//! happens under one index is one transaction: advance the index, then save what changed.
+
+pub mod allocation;
+pub mod deployment;
+pub mod evaluation;
+pub mod events;
+pub mod job;
+pub mod namespace;
+pub mod node;
+pub mod service;
+pub mod task;
+pub mod variable;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
+
+use chrono::Utc;
+use tokio::sync::mpsc::UnboundedSender;
+use uuid::Uuid;
+
+use self::allocation::{Allocation, ClientStatus};
+use self::deployment::Deployment;
+use self::evaluation::{Evaluation, EvaluationStatus};
+use self::events::{Changed, Event, Events};
+use self::job::{Job, JobKey, JobStatus, JobVersion};
+use self::namespace::Namespace;
+use self::node::Node;
+use self::service::ServiceRegistration;
+use self::variable::Variable;
+use crate::node::{Message, Runner};
+use crate::runtime::TaskReport;
+use crate::timers::{Timer, Timers};
+
+/// The index of the last change of each kind of object. 0: there never was one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tables {
+    pub jobs: u64,
+    pub evaluations: u64,
+    pub deployments: u64,
+    pub allocations: u64,
+    pub services: u64,
+    pub namespaces: u64,
+    pub variables: u64,
+}
+
+/// The ids of what belongs to a job.
+#[derive(Debug, Default)]
+struct Owned {
+    evaluations: BTreeSet<Uuid>,
+    deployments: BTreeSet<Uuid>,
+    allocations: BTreeSet<Uuid>,
+}
+
+/// What is taken of the node.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Used {
+    pub cpu_mhz: i64,
+    pub memory_mb: i64,
+    pub disk_mb: i64,
+}
+
+/// Where tasks and probes report to.
+#[derive(Clone, Debug)]
+pub struct Senders {
+    pub messages: UnboundedSender<Message>,
+    pub reports: UnboundedSender<TaskReport>,
+}
+
+#[derive(Debug)]
+pub struct Cluster {
+    pub index: u64,
+    pub tables: Tables,
+    pub node: Node,
+    pub namespaces: BTreeMap<String, Namespace>,
+    pub variables: BTreeMap<(String, String), Variable>,
+    pub jobs: BTreeMap<JobKey, Job>,
+    pub evaluations: BTreeMap<Uuid, Evaluation>,
+    pub deployments: BTreeMap<Uuid, Deployment>,
+    pub allocations: BTreeMap<Uuid, Allocation>,
+    pub services: BTreeMap<String, ServiceRegistration>,
+    pub blocked: BTreeSet<Uuid>,
+    pub events: Events,
+    pub timers: Timers,
+    pub runners: HashMap<Uuid, Runner>,
+    pub messages: UnboundedSender<Message>,
+    pub reports: UnboundedSender<TaskReport>,
+    pub used: Used,
+    pub used_ports: BTreeSet<u16>,
+    speed: f64,
+    owned: HashMap<JobKey, Owned>,
+}
+
+impl Cluster {
+    /// `speed` divides every wait that is the cluster's own.
+    pub fn new(speed: f64, senders: Senders) -> Self {
+        Self {
+            // A fresh agent has counted its leader, its configuration and its node.
+            index: 10,
+            tables: Tables {
+                namespaces: 1,
+                ..Tables::default()
+            },
+            node: Node::default(),
+            namespaces: BTreeMap::from([("default".to_owned(), Namespace::default_namespace())]),
+            variables: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            evaluations: BTreeMap::new(),
+            deployments: BTreeMap::new(),
+            allocations: BTreeMap::new(),
+            services: BTreeMap::new(),
+            blocked: BTreeSet::new(),
+            events: Events::default(),
+            timers: Timers::default(),
+            runners: HashMap::new(),
+            messages: senders.messages,
+            reports: senders.reports,
+            used: Used::default(),
+            used_ports: BTreeSet::new(),
+            speed,
+            owned: HashMap::new(),
+        }
+    }
+
+    pub fn advance(&mut self) -> u64 {
+        self.index += 1;
+        self.index
+    }
+
+    pub fn scaled(&self, duration: Duration) -> Duration {
+        duration.div_f64(self.speed)
+    }
+
+    pub fn after(&mut self, delay: Duration, timer: Timer) {
+        self.timers.after(self.scaled(delay), timer);
+    }
+
+    fn record(&mut self, kind: &'static str, changed: Changed) {
+        self.events.push(Event {
+            index: self.index,
+            kind,
+            changed,
+        });
+    }
+
+    /// Saves a version as the job's current one, under the current index.
+    pub fn save_job(&mut self, key: &JobKey, mut version: JobVersion, kind: &'static str) {
+        version.modify_index = self.index;
+        self.tables.jobs = self.index;
+        self.record(
+            kind,
+            Changed::Job {
+                key: key.clone(),
+                job: version.clone(),
+                deleted: false,
+            },
+        );
+        match self.jobs.get_mut(key) {
+            Some(job) => job.put(version),
+            None => {
+                self.jobs.insert(key.clone(), Job::new(version));
+            }
+        }
+    }
+
+    pub fn save_evaluation(&mut self, mut evaluation: Evaluation, kind: &'static str) {
+        evaluation.modify_index = self.index;
+        evaluation.modify_time = Some(Utc::now());
+        self.tables.evaluations = self.index;
+        if evaluation.status == EvaluationStatus::Blocked {
+            self.blocked.insert(evaluation.id);
+        } else {
+            self.blocked.remove(&evaluation.id);
+        }
+        self.owned
+            .entry(evaluation.job_key())
+            .or_default()
+            .evaluations
+            .insert(evaluation.id);
+        self.record(kind, Changed::Evaluation(evaluation.clone()));
+        self.evaluations.insert(evaluation.id, evaluation);
+    }
+
+    pub fn save_deployment(&mut self, mut deployment: Deployment, kind: &'static str) {
+        deployment.modify_index = self.index;
+        self.tables.deployments = self.index;
+        self.owned
+            .entry(deployment.job_key())
+            .or_default()
+            .deployments
+            .insert(deployment.id);
+        self.record(kind, Changed::Deployment(deployment.clone()));
+        self.deployments.insert(deployment.id, deployment);
+    }
+
+    pub fn save_allocation(&mut self, mut allocation: Allocation, kind: &'static str) {
+        allocation.modify_index = self.index;
+        allocation.modify_time = Utc::now();
+        self.tables.allocations = self.index;
+        self.owned
+            .entry(allocation.key.clone())
+            .or_default()
+            .allocations
+            .insert(allocation.id);
+        if let Some(job) = self.jobs.get_mut(&allocation.key) {
+            job.summary_index = self.index;
+        }
+        self.record(kind, Changed::Allocation(allocation.clone()));
+        self.allocations.insert(allocation.id, allocation);
+    }
+
+    pub fn save_service(&mut self, service: ServiceRegistration) {
+        self.tables.services = self.index;
+        self.record("ServiceRegistration", Changed::Service(service.clone()));
+        self.services.insert(service.id.clone(), service);
+    }
+
+    pub fn remove_services(&mut self, allocation: Uuid) {
+        let ids: Vec<String> = self
+            .services
+            .values()
+            .filter(|service| service.allocation == allocation)
+            .map(|service| service.id.clone())
+            .collect();
+        if ids.is_empty() {
+            return;
+        }
+        self.tables.services = self.advance();
+        for id in ids {
+            if let Some(service) = self.services.remove(&id) {
+                self.record("ServiceDeregistration", Changed::Service(service));
+            }
+        }
+    }
+
+    /// Takes a job away with its versions, deployments and allocations. Evaluations stay. Returns the allocations.
+    pub fn purge(&mut self, key: &JobKey) -> Vec<Uuid> {
+        let Some(job) = self.jobs.remove(key) else {
+            return Vec::new();
+        };
+        self.tables.jobs = self.index;
+        self.record(
+            "JobDeregistered",
+            Changed::Job {
+                key: key.clone(),
+                job: job.current,
+                deleted: true,
+            },
+        );
+        let owned = self.owned.entry(key.clone()).or_default();
+        let (deployments, allocations) = (
+            std::mem::take(&mut owned.deployments),
+            std::mem::take(&mut owned.allocations),
+        );
+        for id in &deployments {
+            self.deployments.remove(id);
+            self.tables.deployments = self.index;
+        }
+        for id in &allocations {
+            self.release(*id);
+            self.allocations.remove(id);
+            self.tables.allocations = self.index;
+        }
+        allocations.into_iter().collect()
+    }
+
+    /// Gives back what a finished allocation took of the node, and lets blocked evaluations try again.
+    pub fn release(&mut self, id: Uuid) {
+        let Some(allocation) = self
+            .allocations
+            .get(&id)
+            .filter(|allocation| !allocation.client_status.is_terminal())
+        else {
+            return;
+        };
+        let taken = allocation
+            .group_spec()
+            .map(crate::scheduler::placement::demand)
+            .unwrap_or_default();
+        let ports: Vec<u16> = allocation.ports.iter().map(|port| port.value).collect();
+        self.used.cpu_mhz -= taken.cpu_mhz;
+        self.used.memory_mb -= taken.memory_mb;
+        self.used.disk_mb -= taken.disk_mb;
+        for port in ports {
+            self.used_ports.remove(&port);
+        }
+        for evaluation in self.blocked.clone() {
+            self.timers
+                .after(Duration::ZERO, Timer::Evaluate(evaluation));
+        }
+    }
+
+    pub fn evaluations_of(&self, key: &JobKey) -> impl Iterator<Item = &Evaluation> {
+        self.owned
+            .get(key)
+            .into_iter()
+            .flat_map(|owned| &owned.evaluations)
+            .filter_map(|id| self.evaluations.get(id))
+    }
+
+    pub fn deployments_of(&self, key: &JobKey) -> impl Iterator<Item = &Deployment> {
+        self.owned
+            .get(key)
+            .into_iter()
+            .flat_map(|owned| &owned.deployments)
+            .filter_map(|id| self.deployments.get(id))
+    }
+
+    pub fn allocations_of(&self, key: &JobKey) -> impl Iterator<Item = &Allocation> {
+        self.owned
+            .get(key)
+            .into_iter()
+            .flat_map(|owned| &owned.allocations)
+            .filter_map(|id| self.allocations.get(id))
+    }
+
+    pub fn latest_deployment(&self, key: &JobKey) -> Option<&Deployment> {
+        self.deployments_of(key)
+            .max_by_key(|deployment| deployment.create_index)
+    }
+
+    fn job_status(&self, key: &JobKey) -> JobStatus {
+        let deploying = self.deployments_of(key).any(Deployment::is_active);
+        if deploying
+            || self
+                .allocations_of(key)
+                .any(|allocation| !allocation.is_terminal())
+        {
+            JobStatus::Running
+        } else if self.evaluations_of(key).any(Evaluation::is_open) {
+            JobStatus::Pending
+        } else {
+            JobStatus::Dead
+        }
+    }
+
+    /// Saves the job's status where it is another one by now.
+    pub fn refresh_job_status(&mut self, key: &JobKey, kind: &'static str) {
+        let status = self.job_status(key);
+        let Some(current) = self
+            .jobs
+            .get(key)
+            .map(|job| &job.current)
+            .filter(|current| current.status != status)
+        else {
+            return;
+        };
+        let changed = JobVersion {
+            status,
+            ..current.clone()
+        };
+        self.save_job(key, changed, kind);
+    }
+
+    /// A new, pending evaluation of a job; not saved yet.
+    pub fn new_evaluation(&self, key: &JobKey, triggered_by: &'static str) -> Evaluation {
+        let job = self.jobs.get(key).map(|job| &job.current);
+        Evaluation {
+            blocked_eval: None,
+            class_eligibility: None,
+            create_index: self.index,
+            create_time: Some(Utc::now()),
+            deployment: None,
+            failed_placements: BTreeMap::new(),
+            id: Uuid::new_v4(),
+            job_id: key.id.clone(),
+            job_modify_index: 0,
+            modify_index: self.index,
+            modify_time: Some(Utc::now()),
+            namespace: key.namespace.clone(),
+            next_eval: None,
+            plan_annotations: None,
+            previous_eval: None,
+            priority: job.map_or(50, JobVersion::priority),
+            queued_allocations: None,
+            snapshot_index: 0,
+            status: EvaluationStatus::Pending,
+            status_description: String::new(),
+            triggered_by,
+            kind: job.map_or("service", JobVersion::kind).to_owned(),
+            wait_until: None,
+        }
+    }
+
+    /// Forgets finished evaluations, and jobs that are dead with all that was theirs.
+    pub fn collect_garbage(&mut self) {
+        self.advance();
+        let dead: Vec<JobKey> = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.current.status == JobStatus::Dead && job.current.stop)
+            .map(|(key, _)| key.clone())
+            .collect();
+        for key in dead {
+            for allocation in self.purge(&key) {
+                self.abandon(allocation);
+            }
+        }
+        let orphans: Vec<(Uuid, JobKey)> = self
+            .evaluations
+            .values()
+            .filter(|evaluation| !evaluation.is_open())
+            .map(|evaluation| (evaluation.id, evaluation.job_key()))
+            .filter(|(_, key)| !self.jobs.contains_key(key))
+            .collect();
+        for (id, key) in orphans {
+            self.evaluations.remove(&id);
+            if let Some(owned) = self.owned.get_mut(&key) {
+                owned.evaluations.remove(&id);
+            }
+            self.tables.evaluations = self.index;
+        }
+    }
+
+    /// How many allocations of each group are in which state: the job's summary.
+    pub fn summary(&self, key: &JobKey) -> Option<serde_json::Value> {
+        let job = self.jobs.get(key)?;
+        let mut groups = serde_json::Map::new();
+        for group in crate::spec::groups(&job.current.spec) {
+            let name = crate::spec::text(group, "Name");
+            let count = |status: ClientStatus| {
+                self.allocations_of(key)
+                    .filter(|allocation| {
+                        allocation.group == name && allocation.client_status == status
+                    })
+                    .count()
+            };
+            let queued = job.queued.get(name).copied().unwrap_or_default();
+            let summary = serde_json::json!({
+                "Complete": count(ClientStatus::Complete), "Failed": count(ClientStatus::Failed), "Lost": 0, "Queued": queued,
+                "Running": count(ClientStatus::Running), "Starting": count(ClientStatus::Pending), "Unknown": 0,
+            });
+            groups.insert(name.to_owned(), summary);
+        }
+        Some(serde_json::json!({
+            "Children": {"Dead": 0, "Pending": 0, "Running": 0}, "CreateIndex": job.current.create_index, "JobID": key.id,
+            "ModifyIndex": job.summary_index, "Namespace": key.namespace, "Summary": groups,
+        }))
+    }
+}

@@ -1,0 +1,237 @@
+//! The operator's job files: HCL that decides what runs, with variables through which a service has its say.
+
+use std::{
+    collections::BTreeSet,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use domain::{
+    Error, FieldError, ServiceConfig, Violation,
+    deployment::JobRequest,
+    service_config::{JOB_FILE_VARIABLES, check_job_file},
+};
+use serde_json::{Map, Value, json};
+
+use super::{CONFIG, refused};
+
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// A folder of job files.
+#[derive(Clone, Debug)]
+pub struct JobFiles {
+    folder: Arc<Path>,
+}
+
+/// A job file.
+#[derive(Clone, Debug)]
+pub struct JobFile {
+    /// Its text.
+    pub source: String,
+    declared: BTreeSet<String>,
+}
+
+impl JobFiles {
+    /// The files in this folder.
+    pub fn new(folder: PathBuf) -> Self {
+        Self {
+            folder: folder.into(),
+        }
+    }
+
+    /// The file of this name.
+    ///
+    /// # Errors
+    /// Invalid where there is none, naming those there are, or where it is no HCL.
+    pub async fn read(&self, name: &str) -> Result<JobFile, Error> {
+        let invalid = |code, detail| refused(format!("{CONFIG}/nomad_job_file"), code, detail);
+        check_job_file(name).map_err(|violation| invalid(violation.code, violation.detail))?;
+        let path = self.folder.join(name);
+        let length = match tokio::fs::metadata(&path).await {
+            Ok(file) if file.is_file() => file.len(),
+            Ok(_) => return Err(invalid("unknown_job_file", self.those_there_are().await)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Err(invalid("unknown_job_file", self.those_there_are().await));
+            }
+            Err(error) => return Err(Error::internal(error)),
+        };
+        if length > MAX_FILE_BYTES {
+            let detail = format!("the file has {length} bytes, at most {MAX_FILE_BYTES} are read");
+            return Err(invalid("job_file_refused", detail));
+        }
+        let source = tokio::fs::read_to_string(&path)
+            .await
+            .map_err(Error::internal)?;
+        let declared = declared(&source)
+            .map_err(|error| invalid("job_file_refused", format!("the file is no HCL: {error}")))?;
+        Ok(JobFile { source, declared })
+    }
+
+    async fn those_there_are(&self) -> String {
+        let folder = self.folder.clone();
+        let list = tokio::task::spawn_blocking(move || names(&folder)).await;
+        match list.unwrap_or_default().as_slice() {
+            [] => "there is no such file, and no other".to_owned(),
+            names => format!("there is no such file; there are {}", names.join(", ")),
+        }
+    }
+}
+
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<_> = names.filter(|name| check_job_file(name).is_ok()).collect();
+    names.sort();
+    names.truncate(100);
+    names
+}
+
+fn declared(source: &str) -> Result<BTreeSet<String>, hcl::Error> {
+    let body = hcl::parse(source)?;
+    let variables = body
+        .blocks()
+        .filter(|block| block.identifier() == "variable");
+    let names = variables.filter_map(|block| block.labels().first());
+    Ok(names.map(|name| name.as_str().to_owned()).collect())
+}
+
+impl JobFile {
+    /// Refuses custom variables that the file does not declare: Nomad would ignore them without a word.
+    ///
+    /// # Errors
+    /// Every one of them.
+    pub fn check_variables(&self, config: &ServiceConfig) -> Result<(), Vec<FieldError>> {
+        let custom = config.custom_variables.iter().flat_map(|values| &values.0);
+        let unknown = custom
+            .filter(|(name, _)| !self.declared.contains(*name))
+            .map(|(name, _)| {
+                let own = |name: &&String| !JOB_FILE_VARIABLES.contains(&name.as_str());
+                let allowed: Vec<_> = self.declared.iter().filter(own).cloned().collect();
+                let detail = format!(
+                    "the job file does not declare this variable; it declares {}",
+                    if allowed.is_empty() {
+                        "none".to_owned()
+                    } else {
+                        allowed.join(", ")
+                    }
+                );
+                Violation::new("unknown_variable", detail)
+                    .at(format!("{CONFIG}/custom_variables/{name}"))
+            });
+        let errors: Vec<_> = unknown.collect();
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
+    /// The values of the variables it declares. What a service does not say is left to the file's default, except
+    /// resources: those are what the service was admitted with.
+    pub fn variables(&self, config: &ServiceConfig, request: &JobRequest) -> Map<String, Value> {
+        let reservation = config.reservation();
+        let known: [(&str, Option<Value>); JOB_FILE_VARIABLES.len()] = [
+            ("service_id", Some(json!(request.service_id))),
+            ("service_name", Some(json!(request.service_name))),
+            ("tenant_id", Some(json!(request.tenant_id))),
+            ("image", config.image.as_ref().map(|image| json!(image))),
+            ("ports", config.ports.as_ref().map(|ports| json!(ports))),
+            (
+                "environment",
+                config.environment.as_ref().map(|values| json!(values)),
+            ),
+            (
+                "volumes",
+                config.volumes.as_ref().map(|volumes| json!(volumes)),
+            ),
+            ("cpu", Some(json!(reservation.cpu))),
+            ("memory", Some(json!(reservation.memory))),
+            ("disk", Some(json!(reservation.disk))),
+        ];
+        let custom = config.custom_variables.iter().flat_map(|values| &values.0);
+        let custom = custom.map(|(name, value)| (name.as_str(), Some(json!(value))));
+        known
+            .into_iter()
+            .chain(custom)
+            .filter(|(name, _)| self.declared.contains(*name))
+            .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::{DeploymentId, ServiceId, TenantId, deployment::JobPlace};
+
+    use super::*;
+
+    const SOURCE: &str = r#"
+        variable "service_id" { type = string }
+        variable "memory" { type = number }
+        variable "environment" { type = map(string) }
+        variable "DB_NAME" {
+          type    = string
+          default = "db"
+        }
+        job "x" {
+          group "g" {
+            task "t" { driver = "raw_exec" }
+          }
+        }
+    "#;
+
+    fn file() -> JobFile {
+        JobFile {
+            source: SOURCE.to_owned(),
+            declared: declared(SOURCE).unwrap(),
+        }
+    }
+
+    fn config(document: Value) -> ServiceConfig {
+        ServiceConfig::parse(&document, "").unwrap()
+    }
+
+    #[test]
+    fn a_variable_the_file_does_not_declare_is_named_with_those_it_does() {
+        let config =
+            config(json!({"nomad_job_file": "a.nomad", "custom_variables": {"DB_USER": "x"}}));
+        let errors = file().check_variables(&config).unwrap_err();
+        assert_eq!(errors[0].pointer, "/config/custom_variables/DB_USER");
+        assert!(errors[0].detail.ends_with("it declares DB_NAME"));
+    }
+
+    #[test]
+    fn only_declared_variables_are_passed_and_resources_always() {
+        let document = json!({
+            "nomad_job_file": "a.nomad", "image": "unused", "environment": {"A": "1"},
+            "custom_variables": {"DB_NAME": "mine"}
+        });
+        let request = JobRequest {
+            tenant_id: TenantId(uuid::Uuid::nil()),
+            service_id: ServiceId(uuid::Uuid::nil()),
+            service_name: "db".to_owned(),
+            deployment_id: DeploymentId(uuid::Uuid::nil()),
+            place: JobPlace::of("default", ServiceId(uuid::Uuid::nil())),
+            config: config(document),
+        };
+        let variables = file().variables(&request.config, &request);
+        let expected = json!({
+            "service_id": uuid::Uuid::nil(), "memory": 300, "environment": {"A": "1"}, "DB_NAME": "mine"
+        });
+        assert_eq!(Value::Object(variables), expected);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_not_there_is_answered_with_those_that_are() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("redis.nomad"), SOURCE).unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "").unwrap();
+        let files = JobFiles::new(folder.path().to_owned());
+        let error = files.read("mysql.nomad").await.unwrap_err();
+        assert_eq!(error.fields()[0].pointer, "/config/nomad_job_file");
+        assert!(error.detail().ends_with("there are redis.nomad"));
+        assert!(files.read("../redis.nomad").await.is_err());
+        assert!(files.read("redis.nomad").await.is_ok());
+    }
+}

@@ -1,0 +1,194 @@
+//! The tasks of the deployment worker: claimed with a lease and a fencing token that every later write proves.
+
+use std::time::Duration;
+
+use domain::{
+    DeploymentAction, DeploymentId, DeploymentStatus, Error, Result, ServiceConfig, ServiceId,
+    TenantId,
+    deployment::{
+        Claim, JobPlace, JobRequest, WorkerId,
+        ports::{DeploymentQueue, Ending, Progress},
+    },
+};
+use entity::deployment_task;
+use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement, Value};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    Database, SystemPurpose, SystemTx,
+    rows::{missing, read},
+};
+
+/// `SKIP LOCKED`: a task that another worker is taking at this moment is not worth waiting for.
+const CLAIM: &str = "WITH due AS ( \
+         SELECT id FROM deployment_tasks \
+         WHERE finished_at IS NULL AND run_at <= CURRENT_TIMESTAMP \
+             AND (lease_until IS NULL OR lease_until <= CURRENT_TIMESTAMP) \
+         ORDER BY run_at LIMIT $1 FOR UPDATE SKIP LOCKED \
+     ), claimed AS ( \
+         UPDATE deployment_tasks task SET lease_owner = $2, fence = fence + 1, \
+             lease_until = CURRENT_TIMESTAMP + make_interval(secs => $3) \
+         FROM due WHERE task.id = due.id \
+         RETURNING task.*, task.deadline_at <= CURRENT_TIMESTAMP AS overdue \
+     ), begun AS ( \
+         UPDATE service_deployments deployment SET status = 'running', started_at = CURRENT_TIMESTAMP, \
+             updated_at = CURRENT_TIMESTAMP \
+         FROM claimed WHERE deployment.id = claimed.deployment_id AND deployment.status = 'pending' \
+     ) SELECT * FROM claimed";
+
+const HELD: &str = "id = $1 AND lease_owner = $2 AND fence = $3 AND finished_at IS NULL";
+
+#[derive(FromQueryResult)]
+struct Overdue {
+    overdue: bool,
+}
+
+/// As a start has stored it.
+#[derive(Deserialize)]
+struct StoredRequest {
+    service_name: String,
+    config: ServiceConfig,
+}
+
+fn action(stored: deployment_task::TaskAction) -> DeploymentAction {
+    use deployment_task::TaskAction as Stored;
+    match stored {
+        Stored::Start => DeploymentAction::Start,
+        Stored::Stop => DeploymentAction::Stop,
+        Stored::Restart => DeploymentAction::Restart,
+        Stored::Purge => DeploymentAction::Purge,
+    }
+}
+
+fn claim(worker: WorkerId, row: &QueryResult) -> Result<Claim> {
+    let Overdue { overdue } = read(row)?;
+    let row: deployment_task::Model = read(row)?;
+    let place = JobPlace {
+        namespace: row.nomad_namespace,
+        job_id: row.nomad_job_id,
+    };
+    let (tenant_id, service_id) = (TenantId(row.tenant_id), ServiceId(row.service_id));
+    let deployment_id = row.deployment_id.map(DeploymentId);
+    let stored = row
+        .request
+        .map(serde_json::from_value::<StoredRequest>)
+        .transpose()
+        .map_err(Error::internal)?;
+    let request = stored
+        .map(|stored| {
+            Ok::<_, Error>(JobRequest {
+                tenant_id,
+                service_id,
+                service_name: stored.service_name,
+                deployment_id: deployment_id.ok_or_else(|| missing("deployment"))?,
+                place: place.clone(),
+                config: stored.config,
+            })
+        })
+        .transpose()?;
+    Ok(Claim {
+        task: row.id,
+        fence: row.fence,
+        worker,
+        tenant_id,
+        service_id,
+        deployment_id,
+        action: action(row.action),
+        place,
+        request,
+        job: row.job,
+        phase: serde_json::from_value(row.phase).map_err(Error::internal)?,
+        reason: row.reason,
+        overdue,
+        attempts: u32::try_from(row.attempts).map_err(Error::internal)?,
+    })
+}
+
+/// A statement that only the holder of `claim` can carry out, beginning with the parameters of [`HELD`].
+fn held<const N: usize>(claim: &Claim, sql: &str, values: [Value; N]) -> Statement {
+    let holder = [claim.task.into(), claim.worker.0.into(), claim.fence.into()];
+    Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        sql.replace("{HELD}", HELD),
+        holder.into_iter().chain(values),
+    )
+}
+
+impl Database {
+    async fn deployment(&self) -> Result<SystemTx> {
+        self.system(SystemPurpose::Deployment).await
+    }
+
+    async fn write(&self, statement: Statement) -> Result<()> {
+        let [rows] = self.deployment().await?.finish([statement]).await?;
+        if rows.is_empty() {
+            return Err(Error::conflict(
+                "lease_lost",
+                "another worker has taken this deployment over",
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl DeploymentQueue for Database {
+    async fn claim(&self, worker: WorkerId, lease: Duration, most: u32) -> Result<Vec<Claim>> {
+        let values = [
+            i64::from(most).into(),
+            worker.0.into(),
+            lease.as_secs_f64().into(),
+        ];
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, CLAIM, values);
+        let [rows] = self.deployment().await?.finish([statement]).await?;
+        rows.iter().map(|row| claim(worker, row)).collect()
+    }
+
+    async fn record(&self, claim: &Claim, progress: &Progress, lease: Duration) -> Result<()> {
+        let sql = "UPDATE deployment_tasks SET phase = $4, job = COALESCE($5, job), \
+             reason = COALESCE($6, reason), attempts = 0, \
+             lease_until = CURRENT_TIMESTAMP + make_interval(secs => $7) \
+             WHERE {HELD} RETURNING id";
+        let values = [
+            json!(progress.phase).into(),
+            progress.job.clone().into(),
+            progress.reason.clone().into(),
+            lease.as_secs_f64().into(),
+        ];
+        self.write(held(claim, sql, values)).await
+    }
+
+    async fn release(&self, claim: &Claim, after: Duration, attempts: u32) -> Result<()> {
+        let sql = "UPDATE deployment_tasks SET lease_owner = NULL, lease_until = NULL, attempts = $4, \
+             run_at = CURRENT_TIMESTAMP + make_interval(secs => $5) WHERE {HELD} RETURNING id";
+        let attempts = i32::try_from(attempts).unwrap_or(i32::MAX);
+        let values = [attempts.into(), after.as_secs_f64().into()];
+        self.write(held(claim, sql, values)).await
+    }
+
+    async fn finish(&self, claim: &Claim, ending: &Ending) -> Result<()> {
+        let sql = "WITH task AS ( \
+                 UPDATE deployment_tasks SET finished_at = CURRENT_TIMESTAMP, lease_owner = NULL, \
+                     lease_until = NULL, request = NULL, job = NULL \
+                 WHERE {HELD} RETURNING id, deployment_id, service_id \
+             ), deployment AS ( \
+                 UPDATE service_deployments SET status = $4, error_msg = $5, completed_at = CURRENT_TIMESTAMP, \
+                     updated_at = CURRENT_TIMESTAMP \
+                 FROM task WHERE service_deployments.id = task.deployment_id \
+             ), service AS ( \
+                 UPDATE services SET status = $6, updated_at = CURRENT_TIMESTAMP \
+                 FROM task WHERE services.id = task.service_id \
+             ) SELECT id FROM task";
+        let status = match ending.outcome {
+            Ok(()) => DeploymentStatus::Completed,
+            Err(_) => DeploymentStatus::Failed,
+        };
+        let service = claim.action.service_status(ending.outcome);
+        let values = [
+            status.as_str().into(),
+            ending.reason.clone().into(),
+            service.as_str().into(),
+        ];
+        self.write(held(claim, sql, values)).await
+    }
+}
