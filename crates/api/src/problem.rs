@@ -25,7 +25,7 @@ const CONTENT: HeaderValue = HeaderValue::from_static("application/problem+json"
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
-    body: ProblemBody,
+    body: Box<ProblemBody>,
     headers: Vec<(actix_web::http::header::HeaderName, String)>,
 }
 
@@ -115,7 +115,7 @@ impl Problem {
     pub(crate) fn again(status: StatusCode, body: ProblemBody) -> Self {
         Self {
             status,
-            body,
+            body: Box::new(body),
             headers: Vec::new(),
         }
     }
@@ -161,7 +161,7 @@ impl From<Error> for Problem {
         }
         let mut problem = Self {
             status,
-            body: body(&error),
+            body: Box::new(body(&error)),
             headers,
         };
         problem.set_status(status);

@@ -4,5 +4,7 @@ mod admin;
 mod app;
 mod auth;
 mod contract;
+mod idempotency;
+mod operations;
 mod services;
 mod users;

@@ -96,7 +96,7 @@ fn too_large(limit: usize) -> Problem {
 }
 
 fn unsupported() -> Problem {
-    let detail = format!("the body must be {}", JSON);
+    let detail = format!("the body must be {JSON}");
     Problem::of_protocol(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",
