@@ -22,6 +22,7 @@ pub struct Agent {
     pub faults: Mutex<Faults>,
     cluster: Mutex<Cluster>,
     changes: watch::Sender<u64>,
+    restarts: watch::Sender<()>,
     senders: Senders,
 }
 
@@ -32,6 +33,7 @@ impl Agent {
             settings,
             faults: Mutex::default(),
             changes: watch::Sender::new(cluster.index),
+            restarts: watch::Sender::new(()),
             cluster: Mutex::new(cluster),
             senders,
         })
@@ -66,10 +68,18 @@ impl Agent {
         self.changes.subscribe()
     }
 
-    /// Forgets everything and begins again, as a dev agent does when it is restarted. Tasks are ended.
-    pub fn restart(&self) {
-        let fresh = Cluster::new(self.settings.speed, self.senders.clone());
-        self.write(|cluster| *cluster = fresh);
+    /// Resolves when the agent is restarted: every open call and stream ends then.
+    pub fn restarts(&self) -> watch::Receiver<()> {
+        self.restarts.subscribe()
+    }
+
+    /// Restarts: one that keeps its data only cuts its connections, any other forgets everything and ends its tasks.
+    pub fn restart(&self, keeps_data: bool) {
+        if !keeps_data {
+            let fresh = Cluster::new(self.settings.speed, self.senders.clone());
+            self.write(|cluster| *cluster = fresh);
+        }
+        self.restarts.send_replace(());
     }
 
     /// Ends every task, and lets no more time pass.

@@ -5,6 +5,7 @@ mod admission;
 mod agent;
 pub mod checks;
 mod clock;
+mod diff;
 mod faults;
 mod http;
 pub mod logs;

@@ -1,5 +1,7 @@
 //! The calls of clients in the field, each as such a client makes it: they know no ETag, no cursor and no idempotency key.
 
+#![expect(clippy::expect_used, reason = "a test that can't go on has failed")]
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

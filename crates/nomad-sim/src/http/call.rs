@@ -95,10 +95,6 @@ impl Call {
         }
     }
 
-    pub fn is_read(&self) -> bool {
-        self.method == "GET"
-    }
-
     pub fn is_write(&self) -> bool {
         self.method == "PUT" || self.method == "POST"
     }

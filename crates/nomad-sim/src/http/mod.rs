@@ -21,11 +21,15 @@ mod variables;
 
 use std::net::{Shutdown, TcpListener};
 use std::os::fd::AsFd;
+use std::pin::Pin;
 use std::sync::Arc;
 
+use actix_web::body::{BodySize, BodyStream, MessageBody};
 use actix_web::dev::{Extensions, Server};
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{HeaderValue, VARY};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+
+use futures::StreamExt;
 
 use self::answer::{Answer, ApiError};
 use self::call::Call;
@@ -65,13 +69,31 @@ async fn take(agent: web::Data<Agent>, request: HttpRequest, body: web::Bytes) -
     let mut response = if request.path().starts_with("/sim") {
         answer::finish(simulation::route(&agent, &request, &body))
     } else {
-        meet_faults(&agent, &request, body).await
+        let mut restarts = agent.restarts();
+        tokio::select! {
+            response = meet_faults(&agent, &request, body) => until_restart(&agent, response),
+            _ = restarts.changed() => cut(&request),
+        }
     };
     let vary = HeaderValue::from_static("Accept-Encoding");
+    response.headers_mut().insert(VARY, vary);
+    // The agent's own casing on the wire.
+    response.head_mut().set_camel_case_headers(true);
     response
-        .headers_mut()
-        .insert(HeaderName::from_static("vary"), vary);
-    response
+}
+
+/// Lets a stream end when the agent is restarted.
+fn until_restart(agent: &Agent, response: HttpResponse) -> HttpResponse {
+    if response.body().size() != BodySize::Stream {
+        return response;
+    }
+    let mut restarts = agent.restarts();
+    response.map_body(|_, mut body| {
+        let stream =
+            futures::stream::poll_fn(move |context| Pin::new(&mut body).poll_next(context));
+        let ended = Box::pin(async move { restarts.changed().await });
+        BodyStream::new(stream.take_until(ended)).boxed()
+    })
 }
 
 async fn meet_faults(

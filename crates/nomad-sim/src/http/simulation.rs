@@ -43,9 +43,7 @@ pub fn route(agent: &Agent, request: &HttpRequest, body: &Bytes) -> Result<Answe
             } else {
                 serde_json::from_slice(body).map_err(|error| ApiError::Bad(error.to_string()))?
             };
-            if !crate::spec::flag(&request, "keep") {
-                agent.restart();
-            }
+            agent.restart(crate::spec::flag(&request, "keep"));
             Ok(Answer::json(
                 &json!({"index": agent.read(|cluster| cluster.index)}),
             ))

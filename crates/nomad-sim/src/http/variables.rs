@@ -142,6 +142,7 @@ fn put(call: &Call, path: &str) -> Result<Answer, ApiError> {
             path: key.1.clone(),
         };
         cluster.variables.insert(key, variable.clone());
+        cluster.wake_waiting();
         Ok(variable)
     })?;
     Ok(Answer::written(variable.modify_index, &variable))

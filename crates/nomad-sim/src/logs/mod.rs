@@ -5,3 +5,6 @@ mod store;
 
 pub use answer::{LogRequest, answer};
 pub use store::{LogStore, LogType, Piece, Position};
+
+#[cfg(test)]
+mod tests;

@@ -253,6 +253,14 @@ impl Cluster {
         else {
             return;
         };
+        let runner = self.runners.get(&id);
+        let tasks = runner.into_iter().flat_map(|runner| runner.tasks.values());
+        let played = tasks
+            .filter_map(|task| task.handle.as_ref())
+            .find_map(|handle| handle.played_check(&state.check));
+        if let Some(result) = played {
+            return self.checked(id, check, result);
+        }
         let (specification, address) = (
             state.check.clone(),
             SocketAddr::from((Ipv4Addr::LOCALHOST, state.port)),

@@ -15,7 +15,7 @@ pub use self::health::CheckState;
 pub use self::tasks::TaskError;
 use crate::checks::CheckResult;
 use crate::logs::LogStore;
-use crate::runtime::{TaskHandle, Usage};
+use crate::runtime::{TaskHandle, Usage, forget};
 use crate::spec::{self, list, text};
 use crate::state::Cluster;
 use crate::state::allocation::{Allocation, AllocationHealth, ClientStatus, DesiredStatus};
@@ -50,6 +50,8 @@ enum Ending {
     No,
     Stop,
     Restart,
+    /// It has not started yet, and what it waited for may be there now.
+    Retry,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +61,7 @@ pub struct Task {
     pub logs: Option<LogStore>,
     recent_restarts: VecDeque<Instant>,
     ending: Ending,
+    waits_for_template: bool,
     waiting: Vec<oneshot::Sender<()>>,
 }
 
@@ -232,6 +235,7 @@ impl Cluster {
         let Some(mut allocation) = self.allocations.get(&id).cloned() else {
             if self.runners.get(&id).is_some_and(Runner::is_over) {
                 self.runners.remove(&id);
+                forget(&id.to_string());
             }
             return;
         };

@@ -107,6 +107,7 @@ impl Cluster {
             TaskEvent::Started => self.task_started(id, &report.task),
             TaskEvent::Waiting(missing) => {
                 if let Some(task) = self.task(id, &report.task) {
+                    task.waits_for_template = true;
                     task.state.record(TaskEventRecord::template(&missing));
                 }
                 self.news(id);
@@ -150,10 +151,26 @@ impl Cluster {
         }
     }
 
+    /// Lets the tasks that wait for a variable look again.
+    pub fn wake_waiting(&mut self) {
+        let tasks = self
+            .runners
+            .values_mut()
+            .flat_map(|runner| runner.tasks.values_mut());
+        for task in tasks.filter(|task| task.waits_for_template && task.ending == Ending::No) {
+            if let Some(handle) = &task.handle {
+                task.waits_for_template = false;
+                task.ending = Ending::Retry;
+                handle.kill();
+            }
+        }
+    }
+
     fn task_started(&mut self, id: Uuid, name: &str) {
         let Some(task) = self.task(id, name) else {
             return;
         };
+        task.waits_for_template = false;
         task.state.record(TaskEventRecord::started());
         task.state.phase = TaskPhase::Running;
         task.state.started_at.get_or_insert_with(Utc::now);
@@ -166,8 +183,10 @@ impl Cluster {
             return;
         };
         task.handle = None;
-        task.state
-            .record(TaskEventRecord::terminated(exit_code, signal));
+        if task.state.phase == TaskPhase::Running {
+            task.state
+                .record(TaskEventRecord::terminated(exit_code, signal));
+        }
         for waiting in task.waiting.drain(..) {
             // Whoever asked may have gone away.
             let _ = waiting.send(());
@@ -185,6 +204,7 @@ impl Cluster {
                 self.start_task(id, name);
                 self.news(id);
             }
+            Ending::Retry => self.start_task(id, name),
             Ending::No => {
                 self.task_over(id, name, if exit_code == 0 && signal == 0 { 0 } else { 1 })
             }
@@ -219,7 +239,7 @@ impl Cluster {
         task.recent_restarts
             .retain(|time| time.elapsed() < interval);
         let within = task.recent_restarts.len() < policy.attempts;
-        if !within && !(policy.delays_for_ever && policy.attempts > 0) {
+        if !(within || policy.delays_for_ever && policy.attempts > 0) {
             let reason = if policy.attempts == 0 {
                 "Policy allows no restarts".to_owned()
             } else {

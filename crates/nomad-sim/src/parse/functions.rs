@@ -1,4 +1,5 @@
-//! The functions of Nomad's job files that shipped and everyday job files call. Those that read files exist, and refuse.
+//! The functions of Nomad's job files that shipped and everyday job files call; Nomad has no `tostring` and its kin. Those
+//! that read files exist, and refuse.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hcl::{
@@ -61,13 +62,6 @@ pub(crate) fn declare(context: &mut Context<'_>) {
         "format",
         one(string()).variadic_param(any()).build(format_values),
     );
-    context.declare_func("tostring", one(any()).build(to_string));
-    context.declare_func("tonumber", one(any()).build(to_number));
-    context.declare_func("tobool", one(any()).build(to_bool));
-    for name in ["tolist", "toset"] {
-        context.declare_func(name, one(list()).build(first));
-    }
-    context.declare_func("tomap", one(map()).build(first));
     context.declare_func("jsonencode", one(any()).build(json_encode));
     context.declare_func("jsondecode", one(string()).build(json_decode));
     context.declare_func("length", one(any()).build(length));
@@ -146,10 +140,6 @@ fn mapped(args: &FuncArgs, change: fn(&str) -> String) -> Result<Value, String> 
     Ok(change(&text).into())
 }
 
-fn first(args: FuncArgs) -> Result<Value, String> {
-    Ok(argument(&args, 0).clone())
-}
-
 fn trim_prefix(args: FuncArgs) -> Result<Value, String> {
     let whole = text(&args, 0);
     Ok(whole.strip_prefix(text(&args, 1)).unwrap_or(whole).into())
@@ -220,17 +210,6 @@ fn format_values(args: FuncArgs) -> Result<Value, String> {
     }
 }
 
-fn to_string(args: FuncArgs) -> Result<Value, String> {
-    let value = argument(&args, 0);
-    scalar_text(value)
-        .map(Value::String)
-        .ok_or_else(|| "cannot convert to string".into())
-}
-
-fn to_number(args: FuncArgs) -> Result<Value, String> {
-    number_of(argument(&args, 0)).ok_or_else(|| "a number is required".into())
-}
-
 /// A number, or a text that is one.
 pub(crate) fn number_of(value: &Value) -> Option<Value> {
     match value {
@@ -251,10 +230,6 @@ pub(crate) fn bool_of(value: &Value) -> Option<Value> {
         (_, Some("false" | "0")) => Some(false.into()),
         _ => None,
     }
-}
-
-fn to_bool(args: FuncArgs) -> Result<Value, String> {
-    bool_of(argument(&args, 0)).ok_or_else(|| "a bool is required".into())
 }
 
 /// A value as JSON; whole numbers stay whole.

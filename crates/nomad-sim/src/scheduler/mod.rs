@@ -277,7 +277,7 @@ impl Cluster {
             deployment.modify_time = Some(now);
             deployment.id
         });
-        let health = placement.canary.then(|| AllocationHealth {
+        let health = placement.canary.then_some(AllocationHealth {
             canary: true,
             healthy: None,
             modify_index: self.index,

@@ -45,10 +45,6 @@ pub struct JobVersion {
 }
 
 impl JobVersion {
-    pub fn id(&self) -> &str {
-        spec::text(&self.spec, "ID")
-    }
-
     pub fn kind(&self) -> &str {
         spec::text(&self.spec, "Type")
     }

@@ -93,12 +93,6 @@ impl TaskEventRecord {
             .field("DriverError", error)
     }
 
-    pub fn driver_message(message: &str) -> Self {
-        Self::new("Driver", message)
-            .detail("driver_message", message)
-            .field("DriverMessage", message)
-    }
-
     pub fn failed_validation(error: &str) -> Self {
         Self::new("Failed Validation", error)
             .detail("validation_error", error)

@@ -94,5 +94,5 @@ pub fn service(service_type: ServiceType) -> NewService {
 
 /// Nobody asks for the answer of a request without an idempotency key.
 pub fn unanswered() -> persistence::idempotency::Answer {
-    unreachable!("the request has no key")
+    panic!("the request has no key")
 }

@@ -1,0 +1,9 @@
+//! The `nomad-services` command from outside: as a process with arguments, output, signals and an exit code.
+
+#![expect(clippy::expect_used, reason = "a test that can't go on has failed")]
+
+mod killed;
+mod once;
+mod process;
+mod readme;
+mod serve;

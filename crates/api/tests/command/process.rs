@@ -1,0 +1,145 @@
+//! A run of the command in a folder of its own.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The command with nothing of the test's own environment but what finding PostgreSQL takes.
+pub fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_nomad-services"));
+    command.args(arguments).current_dir(folder).env_clear();
+    for name in ["PATH", "HOME", "POSTGRES_BIN_DIR"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+        .env("METRICS_PORT", "0")
+        .env("SERVER_PORT", "0")
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs it to its end.
+pub fn run(folder: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Output {
+    let mut command = command(folder, arguments);
+    command.envs(variables.iter().copied());
+    command.output().expect("the command runs")
+}
+
+/// Runs it to its end with this on standard input.
+pub fn run_with_input(folder: &Path, arguments: &[&str], input: &str) -> Output {
+    let mut child = command(folder, arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the command runs");
+    let mut pipe = child.stdin.take().expect("its input");
+    pipe.write_all(input.as_bytes()).expect("it reads");
+    drop(pipe);
+    child.wait_with_output().expect("it ends")
+}
+
+/// A server in the background; it is killed with the test.
+pub struct Server {
+    child: Child,
+    /// What it printed when it was ready.
+    pub banner: String,
+}
+
+impl Server {
+    /// Starts it and waits until it says that it is ready.
+    pub fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        let mut command = command(folder, &[]);
+        command.envs(variables.iter().copied());
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let mut output = BufReader::new(child.stdout.take().expect("its output"));
+        let mut banner = String::new();
+        // The orchestrator is the last line, because the metrics are off.
+        while !banner.contains("  orchestrator") {
+            let read = output.read_line(&mut banner).expect("text");
+            assert_ne!(read, 0, "the server ended before it was ready: {banner}");
+        }
+        Self { child, banner }
+    }
+
+    /// The line of the banner that begins with this word, without it.
+    pub fn line(&self, name: &str) -> &str {
+        let lines = self.banner.lines().map(str::trim);
+        lines
+            .filter_map(|line| line.strip_prefix(name))
+            .next()
+            .expect(name)
+            .trim()
+    }
+
+    /// What `GET path` answers, status line and all.
+    pub fn get(&self, path: &str) -> String {
+        let url = self.line("URL");
+        let address = url
+            .trim_start_matches("http://")
+            .split('/')
+            .next()
+            .expect("an address");
+        get(address, path)
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().expect("it is killed");
+        self.child.wait().expect("it ends");
+    }
+
+    /// Asks it to end and answers with its exit code.
+    pub fn terminate(mut self, signal: Signal) -> Option<i32> {
+        let process = i32::try_from(self.child.id()).expect("a process id");
+        kill(Pid::from_raw(process), signal).expect("a signal");
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a status") {
+                return status.code();
+            }
+            assert!(started.elapsed() < PATIENCE, "the server does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What `GET path` answers at `address`.
+pub fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("a connection");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a deadline");
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+    )
+    .expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("an answer");
+    answer
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

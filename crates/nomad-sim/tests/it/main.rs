@@ -1,0 +1,16 @@
+//! The simulator from outside, over HTTP, as `reference` answers of a real agent have it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test that can't go on has failed"
+)]
+
+mod deployments;
+mod failures;
+mod faults;
+mod jobs;
+mod scale;
+mod support;
+mod surroundings;
