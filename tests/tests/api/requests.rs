@@ -1,3 +1,7 @@
+//! What holds for every request: its bounds, its methods, its preconditions, and how a refusal reads.
+
+#![expect(clippy::expect_used, reason = "a test that can't go on has failed")]
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
