@@ -4,6 +4,8 @@ mod admin;
 mod app;
 mod auth;
 mod contract;
+mod deployments;
+mod idempotency;
 mod operations;
 mod services;
 mod users;
