@@ -6,6 +6,8 @@ mod auth;
 mod contract;
 mod deployments;
 mod idempotency;
+mod older_clients;
 mod operations;
+mod requests;
 mod services;
 mod users;

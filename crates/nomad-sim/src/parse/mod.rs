@@ -87,11 +87,11 @@ fn body(source: &str) -> Result<hcl::edit::structure::Body, String> {
     }
     let body = parse_body(source).map_err(|error| {
         let (line, column) = (error.location().line(), error.location().column());
-        let summary = match error.message() {
-            message if message.contains("`{`") && message.contains("block") || message.contains("expected `{`") => {
-                "Invalid block definition; Either a quoted string block label or an opening brace (\"{\") is expected here.".to_owned()
-            }
-            message => format!("Invalid expression; {message}."),
+        let message = error.message();
+        let summary = if message.contains("expected `{`") {
+            "Invalid block definition; Either a quoted string block label or an opening brace (\"{\") is expected here.".to_owned()
+        } else {
+            format!("Invalid expression; {message}.")
         };
         format!("input.hcl:{line},{column}-{column}: {summary}")
     })?;
