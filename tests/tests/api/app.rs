@@ -1,11 +1,5 @@
 //! A running server with a database of its own, and people who use it.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test that can't go on has failed"
-)]
-
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use bytes::Bytes;

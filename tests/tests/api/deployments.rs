@@ -1,7 +1,5 @@
 //! Starting, stopping and restarting services: what a tenant sees of it, and what Nomad is left with.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
-
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! Requests that are not as the API's description asks for: each is refused with what is wrong and where.
+
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

@@ -48,10 +48,11 @@ async fn a_server_killed_at_any_moment_finishes_its_deployment_and_nomad_sees_on
     let database = TestDatabase::empty().await;
     let folder = tempfile::tempdir().expect("a folder");
     let nomad = nomad();
+    let url = database.url();
     let variables = [
         ("ENVIRONMENT", "production"),
         ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
-        ("DATABASE_URL", &database.url().expose_secret().to_owned()),
+        ("DATABASE_URL", url.expose_secret()),
         ("JWT_SECRET", SECRET),
         ("NOMAD_ADDR", &nomad),
         ("NOMAD_SERVICES__DEPLOYMENTS__LEASE", "1s"),

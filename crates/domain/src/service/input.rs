@@ -56,7 +56,7 @@ impl NewService {
         let service_type = fields.required("type", |value| text(value)?.parse());
         let description = fields.optional("description", parse_description);
         let config = fields.nested("config", parse_config);
-        if !fields.has("config") {
+        if fields.is_absent("config") {
             fields.refuse("config", Violation::new("required", "is required"));
         }
         fields.finish(move || {
@@ -116,7 +116,7 @@ impl ServicePatch {
         let name = fields.required("name", parse_name);
         let description = fields.optional("description", parse_description);
         let config = fields.nested("config", parse_config);
-        if !fields.has("config") {
+        if fields.is_absent("config") {
             fields.refuse("config", Violation::new("required", "is required"));
         }
         fields.finish(move || {

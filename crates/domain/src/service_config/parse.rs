@@ -47,7 +47,7 @@ impl ServiceConfig {
                 named_values(value, pointer, MAX_CUSTOM_VARIABLES, check_variable_name)
             }),
         };
-        if !fields.has("image") && !fields.has("nomad_job_file") {
+        if fields.is_absent("image") && fields.is_absent("nomad_job_file") {
             let detail = "is required where there is no nomad_job_file";
             fields.refuse("image", Violation::new("required", detail));
         }
