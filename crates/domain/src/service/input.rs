@@ -188,6 +188,21 @@ mod tests {
     }
 
     #[test]
+    fn a_null_where_a_field_is_required_is_named_like_its_absence() {
+        let nothing = json!({"name": null, "type": null, "config": null});
+        let required = |errors: Vec<FieldError>| {
+            assert!(errors.iter().all(|error| error.code == "required"));
+            let pointers = errors.into_iter().map(|error| error.pointer);
+            pointers.collect::<Vec<_>>()
+        };
+        let errors = NewService::parse(&nothing).unwrap_err();
+        assert_eq!(required(errors), ["/name", "/type", "/config"]);
+        let nothing = json!({"name": null, "config": null});
+        let errors = ServicePatch::parse_replacement(&nothing, &Map::new()).unwrap_err();
+        assert_eq!(required(errors), ["/name", "/config"]);
+    }
+
+    #[test]
     fn a_change_may_repeat_what_it_cannot_change_and_nothing_else() {
         let current = json!({"status": "stopped", "type": "custom"});
         let current = current.as_object().unwrap();
