@@ -371,7 +371,7 @@ fn nul_stands_nowhere() {
         ),
         (
             "health_check",
-            json!({"timeout": "\01s"}),
+            json!({"timeout": "\u{0}1s"}),
             "nul",
             "/health_check/timeout",
         ),
