@@ -33,6 +33,10 @@ test-postgres-versions: ## Run the migrations' tests on every major version of P
 		POSTGRES_VERSION=$$version $(WITH_POSTGRES) cargo test --quiet --package nomad-services-migration || exit 1; \
 	done
 
+.PHONY: bench
+bench: ## Measure requests per second beside pgbench and bare Argon2, on a throw-away PostgreSQL (BENCH="--seconds 5")
+	cargo run --release --package nomad-services-bench -- $(BENCH)
+
 .PHONY: lint
 lint: $(TOOLS)/cargo-deny-$(CARGO_DENY) $(TOOLS)/cargo-machete-$(CARGO_MACHETE) ## Check format, lints, licences, sources, advisories, unused dependencies
 	cargo fmt --all --check

@@ -37,7 +37,7 @@ impl<'input> Fields<'input> {
         name: &'static str,
         parse: impl FnOnce(&'input Value) -> Result<T, Violation>,
     ) -> Option<T> {
-        if self.object.get(name).is_none_or(Value::is_null) {
+        if self.is_absent(name) {
             self.known.insert(name);
             self.refuse(name, Violation::new("required", "is required"));
             return None;
@@ -76,6 +76,11 @@ impl<'input> Fields<'input> {
     /// Whether the field is there, even as null.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.object.contains_key(name)
+    }
+
+    /// Whether the field is not there, or null.
+    pub(crate) fn is_absent(&self, name: &str) -> bool {
+        self.object.get(name).is_none_or(Value::is_null)
     }
 
     /// Fields that may stand here as long as they are what they are in `current`.

@@ -127,7 +127,7 @@ impl SignIn {
         let password = fields.required("password", |value| {
             crate::fields::text(value).map(|text| Password(text.to_owned()))
         });
-        if !fields.has("username") && !fields.has("email") {
+        if fields.is_absent("username") && fields.is_absent("email") {
             let detail = "is required where there is no email";
             fields.refuse("username", Violation::new("required", detail));
         }

@@ -1,3 +1,5 @@
+//! Requests sent again with the same `Idempotency-Key`: they take effect once and are answered alike.
+
 use futures::future::join_all;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

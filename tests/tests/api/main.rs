@@ -1,5 +1,12 @@
 //! The API from outside, over HTTP, on real PostgreSQL: one file for each resource.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that can't go on has failed"
+)]
+
 mod admin;
 mod app;
 mod auth;

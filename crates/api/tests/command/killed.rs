@@ -33,7 +33,7 @@ fn nomad() -> String {
 async fn post(url: String, token: &str, body: Value) -> Value {
     let request = Client::new().post(url).bearer_auth(token).json(&body);
     let response = request.send().await.expect("an answer");
-    let answer = response.json().await.expect("JSON");
+    let answer: Value = response.json().await.expect("JSON");
     assert!(answer["code"].is_null(), "{answer}");
     answer
 }
@@ -48,10 +48,11 @@ async fn a_server_killed_at_any_moment_finishes_its_deployment_and_nomad_sees_on
     let database = TestDatabase::empty().await;
     let folder = tempfile::tempdir().expect("a folder");
     let nomad = nomad();
+    let url = database.url();
     let variables = [
         ("ENVIRONMENT", "production"),
         ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
-        ("DATABASE_URL", &database.url().expose_secret().to_owned()),
+        ("DATABASE_URL", url.expose_secret()),
         ("JWT_SECRET", SECRET),
         ("NOMAD_ADDR", &nomad),
         ("NOMAD_SERVICES__DEPLOYMENTS__LEASE", "1s"),
@@ -72,7 +73,12 @@ async fn a_server_killed_at_any_moment_finishes_its_deployment_and_nomad_sees_on
         let service = json!({"name": "web", "type": "web_server", "config": {"image": "nginx:1"}});
         let service = post(format!("{api}/services"), token, service).await;
         let service = service["id"].as_str().expect("an id");
-        let started = post(format!("{api}/services/{service}/start"), token, Value::Null).await;
+        let started = post(
+            format!("{api}/services/{service}/start"),
+            token,
+            Value::Null,
+        )
+        .await;
         let deployment = started["deployment"]["id"].as_str().expect("an id");
 
         tokio::time::sleep(Duration::from_millis(delay)).await;
@@ -87,7 +93,10 @@ async fn a_server_killed_at_any_moment_finishes_its_deployment_and_nomad_sees_on
                 break;
             }
         }
-        assert_eq!(ended["status"], "completed", "killed after {delay} ms: {ended}");
+        assert_eq!(
+            ended["status"], "completed",
+            "killed after {delay} ms: {ended}"
+        );
         let versions = get(format!("{nomad}/v1/job/service-{service}/versions"), "").await;
         let versions = versions["Versions"].as_array().map_or(0, Vec::len);
         assert_eq!(versions, 1, "killed after {delay} ms");

@@ -56,7 +56,7 @@ impl NewService {
         let service_type = fields.required("type", |value| text(value)?.parse());
         let description = fields.optional("description", parse_description);
         let config = fields.nested("config", parse_config);
-        if !fields.has("config") {
+        if fields.is_absent("config") {
             fields.refuse("config", Violation::new("required", "is required"));
         }
         fields.finish(move || {
@@ -116,7 +116,7 @@ impl ServicePatch {
         let name = fields.required("name", parse_name);
         let description = fields.optional("description", parse_description);
         let config = fields.nested("config", parse_config);
-        if !fields.has("config") {
+        if fields.is_absent("config") {
             fields.refuse("config", Violation::new("required", "is required"));
         }
         fields.finish(move || {
@@ -185,6 +185,21 @@ mod tests {
                 ("/tenant_id", "unknown_field"),
             ]
         );
+    }
+
+    #[test]
+    fn a_null_where_a_field_is_required_is_named_like_its_absence() {
+        let nothing = json!({"name": null, "type": null, "config": null});
+        let required = |errors: Vec<FieldError>| {
+            assert!(errors.iter().all(|error| error.code == "required"));
+            let pointers = errors.into_iter().map(|error| error.pointer);
+            pointers.collect::<Vec<_>>()
+        };
+        let errors = NewService::parse(&nothing).unwrap_err();
+        assert_eq!(required(errors), ["/name", "/type", "/config"]);
+        let nothing = json!({"name": null, "config": null});
+        let errors = ServicePatch::parse_replacement(&nothing, &Map::new()).unwrap_err();
+        assert_eq!(required(errors), ["/name", "/config"]);
     }
 
     #[test]

@@ -12,6 +12,16 @@ impl ServiceConfig {
     /// The configuration with `{{NAME}}` replaced by the custom variable of that name, everywhere but in the variables
     /// themselves. With a job file the variables are the file's, and nothing is replaced.
     ///
+    /// ```
+    /// use nomad_services_domain::ServiceConfig;
+    /// use serde_json::json;
+    ///
+    /// let written = json!({"image": "postgres:{{TAG}}", "custom_variables": {"TAG": "17"}});
+    /// let config = ServiceConfig::parse(&written, "").expect("a valid configuration");
+    /// let filled = config.filled("").expect("TAG is there");
+    /// assert_eq!(filled.image.as_deref(), Some("postgres:17"));
+    /// ```
+    ///
     /// # Errors
     /// Every template that names no variable, and every value that Nomad would interpret.
     pub fn filled(&self, pointer: &str) -> Result<Self, Vec<FieldError>> {

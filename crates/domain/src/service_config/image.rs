@@ -21,6 +21,13 @@ static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// Checks an image reference such as `postgres:13` or `registry.example.com:5000/team/app@sha256:…`.
 ///
+/// ```
+/// use nomad_services_domain::service_config::check_image;
+///
+/// assert!(check_image("registry.example.com:5000/team/app:1.2").is_ok());
+/// assert!(check_image("https://registry.example.com/app").is_err());
+/// ```
+///
 /// # Errors
 /// Says what is allowed.
 pub fn check_image(reference: &str) -> Result<(), Violation> {
@@ -46,7 +53,60 @@ pub fn check_image(reference: &str) -> Result<(), Violation> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    const HOST: &str = r"([a-zA-Z0-9]([a-zA-Z0-9-]{0,9}[a-zA-Z0-9])?(\.[a-zA-Z0-9]{1,9}){0,3}|\[[a-f0-9:]{2,20}\])(:[0-9]{1,5})?/";
+    const PATH: &str = "[a-z0-9]{1,8}(([._]|__|-{1,3})[a-z0-9]{1,8}){0,3}";
+    const TAG: &str = ":[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
+    const DIGEST: &str = "@sha(256:[0-9a-f]{64}|512:[0-9a-f]{128})";
+    /// No part of a reference may hold one of these, wherever it stands.
+    const ILLEGAL: &str = r#"[^A-Za-z0-9._:/@\[\]-]"#;
+
+    fn reference() -> impl Strategy<Value = String> {
+        let path = proptest::collection::vec(PATH, 1..4).prop_map(|parts| parts.join("/"));
+        let part = |pattern| proptest::option::of(pattern).prop_map(Option::unwrap_or_default);
+        (part(HOST), path, part(TAG), part(DIGEST))
+            .prop_map(|(host, path, tag, digest)| format!("{host}{path}{tag}{digest}"))
+    }
+
+    proptest! {
+        #[test]
+        fn every_reference_the_grammar_makes_passes(reference in reference()) {
+            prop_assert!(check_image(&reference).is_ok());
+        }
+
+        #[test]
+        fn an_illegal_character_anywhere_is_refused(
+            reference in reference(), illegal in ILLEGAL, place in any::<prop::sample::Index>()
+        ) {
+            let place = place.index(reference.len() + 1);
+            let (before, after) = reference.split_at(place);
+            let mutated = format!("{before}{illegal}{after}");
+            prop_assert!(check_image(&mutated).is_err(), "{mutated:?}");
+        }
+    }
+
+    #[test]
+    fn names_tags_and_digests_are_bounded() {
+        let (name, tag) = (
+            |n: usize| "a".repeat(n),
+            |n: usize| format!("a:{}", "t".repeat(n)),
+        );
+        let digest = |n: usize| format!("a@sha256:{}", "f".repeat(n));
+        for (good, bad) in [
+            (name(255), name(256)),
+            (tag(128), tag(129)),
+            (digest(32), digest(31)),
+        ] {
+            assert!(check_image(&good).is_ok(), "{good}");
+            assert!(check_image(&bad).is_err(), "{bad}");
+        }
+        let whole = |n: usize| format!("{}@a:{}", name(255), "f".repeat(n - 258));
+        assert!(check_image(&whole(638)).is_ok());
+        assert!(check_image(&whole(639)).is_err());
+    }
 
     #[test]
     fn references_of_the_registries_grammar_pass() {

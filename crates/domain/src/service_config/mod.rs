@@ -167,6 +167,14 @@ impl HealthCheck {
     }
 
     /// How long an answer may take: 5 s unless written otherwise, and never longer than the interval.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use nomad_services_domain::service_config::HealthCheck;
+    ///
+    /// let check = HealthCheck { interval: "2s".parse().ok(), ..HealthCheck::default() };
+    /// assert_eq!(check.timeout(), Duration::from_secs(2));
+    /// ```
     pub fn timeout(&self) -> std::time::Duration {
         self.timeout
             .map_or(Self::DEFAULT_TIMEOUT, PositiveDuration::get)

@@ -20,6 +20,13 @@ const MAX_NAME: usize = 128;
 
 /// Checks the name of an environment variable (POSIX's form).
 ///
+/// ```
+/// use nomad_services_domain::service_config::check_environment_name;
+///
+/// assert!(check_environment_name("POSTGRES_DB").is_ok());
+/// assert!(check_environment_name("POSTGRES-DB").is_err());
+/// ```
+///
 /// # Errors
 /// Says what is allowed.
 pub fn check_environment_name(name: &str) -> Result<(), Violation> {
@@ -35,6 +42,13 @@ pub fn check_environment_name(name: &str) -> Result<(), Violation> {
 }
 
 /// Checks the name of a custom variable (an HCL identifier).
+///
+/// ```
+/// use nomad_services_domain::service_config::check_variable_name;
+///
+/// assert!(check_variable_name("db-name").is_ok());
+/// assert_eq!(check_variable_name("tenant_id").unwrap_err().code, "reserved_name");
+/// ```
 ///
 /// # Errors
 /// Says what is allowed.
@@ -59,6 +73,13 @@ pub fn check_variable_name(name: &str) -> Result<(), Violation> {
 }
 
 /// Checks the name of a job file: a plain file name that ends in `.nomad` or `.nomad.hcl`.
+///
+/// ```
+/// use nomad_services_domain::service_config::check_job_file;
+///
+/// assert!(check_job_file("postgresql.nomad").is_ok());
+/// assert!(check_job_file("../postgresql.nomad").is_err());
+/// ```
 ///
 /// # Errors
 /// Says what is allowed.

@@ -1,6 +1,10 @@
 //! Reading a configuration from outside: every rule applied to every field, everything that is wrong reported at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::RangeInclusive,
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -17,7 +21,9 @@ use crate::{
     fields::{Fields, number, text},
 };
 
-const ONE_SECOND: std::time::Duration = std::time::Duration::from_secs(1);
+/// Nomad checks no more often, and counts in nanoseconds that the longest durations of ours don't fit in.
+const CHECK_DURATION: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
 impl ServiceConfig {
     /// Reads a configuration that stands at `pointer` in a document.
@@ -47,7 +53,7 @@ impl ServiceConfig {
                 named_values(value, pointer, MAX_CUSTOM_VARIABLES, check_variable_name)
             }),
         };
-        if !fields.has("image") && !fields.has("nomad_job_file") {
+        if fields.is_absent("image") && fields.is_absent("nomad_job_file") {
             let detail = "is required where there is no nomad_job_file";
             fields.refuse("image", Violation::new("required", detail));
         }
@@ -108,8 +114,8 @@ fn check_written_image(image: &str) -> Result<(), Violation> {
 
 fn duration(value: &Value) -> Result<PositiveDuration, Violation> {
     let duration: PositiveDuration = text(value)?.parse()?;
-    if duration.get() < ONE_SECOND {
-        return Err(Violation::new("out_of_range", "must be at least 1s"));
+    if !CHECK_DURATION.contains(&duration.get()) {
+        return Err(Violation::new("out_of_range", "must be from 1s to 24h"));
     }
     Ok(duration)
 }

@@ -2,6 +2,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod bounds;
+
 fn document() -> Value {
     json!({
         "image": "postgres:13",

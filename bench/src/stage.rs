@@ -1,0 +1,413 @@
+//! What is measured on: a throw-away PostgreSQL, the server, a tenant with six services, and a tenant for each client.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use embedded_postgres::{Binaries, Cluster, Durability};
+use futures::future::try_join_all;
+use nomad_services::{lifecycle::Phase, server, settings::Settings};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::sync::{Barrier, oneshot};
+use tokio_postgres::NoTls;
+
+use crate::{
+    Result, argon,
+    client::Client,
+    recording::{PREFIX, Recording},
+};
+
+const PASSWORD: &str = "correct horse battery";
+const TYPES: [&str; 6] = [
+    "database",
+    "web-server",
+    "message-queue",
+    "monitoring",
+    "devops",
+    "custom",
+];
+
+/// Takes a tenant's services away; not through row-level security, so it is the same whoever asks.
+const FORGET: &str = "CREATE FUNCTION bench_forget(uuid) RETURNS void LANGUAGE sql SECURITY DEFINER \
+    AS 'DELETE FROM services WHERE tenant_id = $1'; \
+    CREATE TABLE bench_clients (number INT PRIMARY KEY, tenant TEXT, owner TEXT); \
+    GRANT SELECT ON bench_clients TO PUBLIC";
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Operation {
+    List,
+    Read,
+    Create,
+    Login,
+}
+
+impl Operation {
+    pub const ALL: [Self; 4] = [Self::List, Self::Read, Self::Create, Self::Login];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Login => "login",
+        }
+    }
+}
+
+/// Who signs in to PostgreSQL, and where.
+pub struct Login {
+    pub port: u16,
+    pub user: String,
+    pub password: SecretString,
+    pub database: String,
+}
+
+/// Somebody with a tenant of their own.
+struct Member {
+    name: String,
+    user: String,
+    tenant: String,
+    token: String,
+}
+
+pub struct Stage {
+    address: SocketAddr,
+    /// The first has six services, the others none.
+    members: Vec<Member>,
+    service: String,
+    server: JoinHandle<Result<()>>,
+    stop: oneshot::Sender<()>,
+    cluster: Cluster,
+    folder: TempDir,
+}
+
+impl Stage {
+    /// Starts everything, for at most this many clients.
+    pub async fn set(clients: usize) -> Result<Self> {
+        let preferred = std::env::var_os("POSTGRES_BIN_DIR").filter(|folder| !folder.is_empty());
+        let binaries = Binaries::find_or_fetch(preferred.as_deref().map(Path::new)).await?;
+        let readable = fs::Permissions::from_mode(0o755);
+        let folder = tempfile::Builder::new()
+            .prefix("nomad-services-bench-")
+            .permissions(readable)
+            .tempdir()?;
+        let cluster = Cluster::start(binaries, folder.path(), Durability::Throwaway).await?;
+        let (server, address, stop) = start_server(cluster.url()).await?;
+        let mut client = Client::connect(address).await?;
+        let mut members = Vec::new();
+        for number in 0..=clients {
+            members.push(Member::register(&mut client, format!("member{number}")).await?);
+        }
+        let mut services = Vec::new();
+        for service_type in TYPES {
+            services.push(
+                client
+                    .post("/services", Some(&members[0].token), &service(service_type))
+                    .await?,
+            );
+        }
+        let id = services[0]["id"]
+            .as_str()
+            .ok_or("a service has an id")?
+            .to_owned();
+        let stage = Self {
+            address,
+            members,
+            service: id,
+            server,
+            stop,
+            cluster,
+            folder,
+        };
+        let superuser = stage.superuser().await?;
+        superuser.batch_execute(FORGET).await?;
+        for (number, member) in stage.members.iter().skip(1).enumerate() {
+            let insert = "INSERT INTO bench_clients VALUES ($1, $2, $3)";
+            superuser
+                .execute(
+                    insert,
+                    &[&i32::try_from(number)?, &member.tenant, &member.user],
+                )
+                .await?;
+        }
+        Ok(stage)
+    }
+
+    /// What the server sends to PostgreSQL for one such request; nothing where signing in is measured.
+    pub async fn record(&self, operation: Operation) -> Result<Option<Recording>> {
+        if operation == Operation::Login {
+            return Ok(None);
+        }
+        let superuser = self.superuser().await?;
+        let set = async |all: &str| -> Result<()> {
+            for sql in [
+                format!("ALTER SYSTEM SET log_line_prefix = '{PREFIX}'"),
+                format!("ALTER SYSTEM SET log_statement = '{all}'"),
+                "SELECT pg_reload_conf()".to_owned(),
+            ] {
+                superuser.batch_execute(&sql).await?;
+            }
+            Ok(())
+        };
+        set("all").await?;
+        // A session learns of it with some delay; the first request after that prepares what it needs.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let mut worker = self.worker(operation, 0).await?;
+        worker.work().await?;
+        let log = fs::canonicalize(self.folder.path())?.join("log");
+        let before = tokio::fs::read(&log).await?.len();
+        worker.work().await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let after = tokio::fs::read(&log).await?;
+        set("none").await?;
+        let tenant = &self.member(operation, 0).tenant;
+        let sent = String::from_utf8_lossy(&after[before..]);
+        let recording = Recording::read(&sent, &format!("'app.tenant_id', '{tenant}'"))?;
+        Ok(Some(match operation {
+            Operation::Create => recording.then(format!("SELECT bench_forget('{tenant}')")),
+            _ => recording,
+        }))
+    }
+
+    /// What is another value for each of pgbench's clients, with its column.
+    pub fn own(&self, operation: Operation) -> Vec<(&str, &'static str)> {
+        if operation != Operation::Create {
+            return Vec::new();
+        }
+        let member = self.member(operation, 0);
+        vec![(&member.tenant, "tenant"), (&member.user, "owner")]
+    }
+
+    /// Requests per second of this many clients.
+    pub async fn requests(
+        &self,
+        operation: Operation,
+        clients: usize,
+        time: Duration,
+    ) -> Result<f64> {
+        let barrier = Arc::new(Barrier::new(clients));
+        let workers =
+            try_join_all((0..clients).map(|number| self.worker(operation, number))).await?;
+        let tasks = workers.into_iter().map(|mut worker| {
+            let barrier = barrier.clone();
+            tokio::spawn(async move {
+                let warm = worker.work().await;
+                barrier.wait().await;
+                warm?;
+                let (mut done, started) = (0_u32, Instant::now());
+                while started.elapsed() < time {
+                    worker.work().await?;
+                    done += 1;
+                }
+                Ok::<_, Box<dyn std::error::Error + Send + Sync>>(
+                    f64::from(done) / started.elapsed().as_secs_f64(),
+                )
+            })
+        });
+        let mut sum = 0.0;
+        for rate in try_join_all(tasks).await? {
+            sum += rate?;
+        }
+        Ok(sum)
+    }
+
+    /// Verifications of a member's password per second, on as many threads as the server would use for these clients.
+    pub async fn argon2(&self, clients: usize, time: Duration) -> Result<f64> {
+        let threads = clients.min(std::thread::available_parallelism()?.get());
+        let sql = "SELECT password FROM users WHERE username = $1";
+        let row = self
+            .superuser()
+            .await?
+            .query_one(sql, &[&self.members[0].name])
+            .await?;
+        let stored: String = row.get(0);
+        tokio::task::spawn_blocking(move || argon::rate(PASSWORD, &stored, threads, time)).await?
+    }
+
+    /// The server's login.
+    pub fn login(&self) -> Result<Login> {
+        let config: tokio_postgres::Config = self.cluster.url().expose_secret().parse()?;
+        let password =
+            String::from_utf8_lossy(config.get_password().unwrap_or_default()).into_owned();
+        Ok(Login {
+            port: config.get_ports().first().copied().unwrap_or_default(),
+            user: config.get_user().unwrap_or_default().to_owned(),
+            password: password.into(),
+            database: config.get_dbname().unwrap_or_default().to_owned(),
+        })
+    }
+
+    /// Stops the server, then PostgreSQL.
+    pub async fn clear(self) -> Result<()> {
+        let _ = self.stop.send(());
+        let server = self.server;
+        tokio::task::spawn_blocking(move || server.join())
+            .await?
+            .map_err(|_| "the server panicked")??;
+        drop(self.cluster);
+        Ok(())
+    }
+
+    fn member(&self, operation: Operation, number: usize) -> &Member {
+        match operation {
+            Operation::List | Operation::Read => &self.members[0],
+            Operation::Create | Operation::Login => &self.members[number + 1],
+        }
+    }
+
+    async fn worker(&self, operation: Operation, number: usize) -> Result<Worker> {
+        let member = self.member(operation, number);
+        let (method, path, body) = match operation {
+            Operation::List => ("GET", "/services".to_owned(), Bytes::new()),
+            Operation::Read => ("GET", format!("/services/{}", self.service), Bytes::new()),
+            Operation::Create => ("POST", "/services".to_owned(), bytes(&service(TYPES[0]))?),
+            Operation::Login => {
+                let body = json!({"username": member.name, "password": PASSWORD});
+                ("POST", "/auth/login".to_owned(), bytes(&body)?)
+            }
+        };
+        let token = (operation != Operation::Login).then(|| member.token.clone());
+        let forget = match operation {
+            Operation::Create => Some((
+                self.application().await?,
+                format!("SELECT bench_forget('{}')", member.tenant),
+            )),
+            _ => None,
+        };
+        Ok(Worker {
+            client: Client::connect(self.address).await?,
+            method,
+            path,
+            token,
+            body,
+            forget,
+        })
+    }
+
+    /// A session as the server has them.
+    async fn application(&self) -> Result<tokio_postgres::Client> {
+        let mut config: tokio_postgres::Config = self.cluster.url().expose_secret().parse()?;
+        connect(config.options("-c role=nomad_services_app")).await
+    }
+
+    /// The private PostgreSQL gives its superuser the same password.
+    async fn superuser(&self) -> Result<tokio_postgres::Client> {
+        let mut config: tokio_postgres::Config = self.cluster.url().expose_secret().parse()?;
+        connect(config.user("postgres")).await
+    }
+}
+
+/// One client's request, to be repeated.
+struct Worker {
+    client: Client,
+    method: &'static str,
+    path: String,
+    token: Option<String>,
+    body: Bytes,
+    forget: Option<(tokio_postgres::Client, String)>,
+}
+
+impl Worker {
+    async fn work(&mut self) -> Result<()> {
+        self.client
+            .send(self.method, &self.path, self.token.as_deref(), &self.body)
+            .await?;
+        if let Some((database, sql)) = &self.forget {
+            database.batch_execute(sql).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Member {
+    async fn register(client: &mut Client, name: String) -> Result<Self> {
+        let email = format!("{name}@example.com");
+        let body = json!({"username": name, "email": email, "password": PASSWORD});
+        client.post("/auth/register", None, &body).await?;
+        let body = json!({"username": name, "password": PASSWORD});
+        let session = client.post("/auth/login", None, &body).await?;
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .map(str::to_owned)
+                .ok_or("an answer lacks a text")
+        };
+        Ok(Self {
+            user: text(&session["user"]["id"])?,
+            tenant: text(&session["user"]["tenant_id"])?,
+            token: text(&session["token"])?,
+            name,
+        })
+    }
+}
+
+fn service(service_type: &str) -> Value {
+    let resources = json!({"cpu": 100, "memory": 64, "disk": 64});
+    json!({"name": service_type, "type": service_type, "config": {
+        "image": "postgres:17", "ports": [5432], "environment": {"POSTGRES_DB": "orders"},
+        "volumes": ["data:/var/lib/postgresql/data"], "resources": resources
+    }})
+}
+
+fn bytes(body: &Value) -> Result<Bytes> {
+    Ok(serde_json::to_vec(body)?.into())
+}
+
+async fn connect(config: &tokio_postgres::Config) -> Result<tokio_postgres::Client> {
+    let (client, connection) = config.connect(NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// The server as production runs it, on a thread and a port of its own; it migrates the database first.
+async fn start_server(
+    database: SecretString,
+) -> Result<(JoinHandle<Result<()>>, SocketAddr, oneshot::Sender<()>)> {
+    let (stop, stopped) = oneshot::channel();
+    let (tell, told) = oneshot::channel();
+    let variables: BTreeMap<_, _> = [
+        ("DATABASE_URL", database.expose_secret()),
+        ("JWT_SECRET", "a secret of a benchmark, thirty-two bytes"),
+        ("JWT_TOKEN_DURATION", "24h"),
+        ("SERVER_PORT", "0"),
+        ("METRICS_PORT", "0"),
+        ("ENVIRONMENT", "production"),
+        ("NOMAD_ADDR", "http://127.0.0.1:1"),
+        ("SAAS_MAX_SERVICES_PER_TENANT", "6"),
+        ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
+        ("NOMAD_SERVICES__SERVER__DRAIN_DELAY", "1ms"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    let server = std::thread::spawn(move || {
+        actix_web::rt::System::new().block_on(async move {
+            let settings = Settings::from_sources(Path::new("config"), &variables)?;
+            let application = server::build(&settings).await?;
+            let (address, state) = (application.address(), application.state());
+            actix_web::rt::spawn(async move {
+                state.lifecycle.reached(Phase::Serving).await;
+                let _ = tell.send(address);
+            });
+            application.run(async { drop(stopped.await) }).await?;
+            Ok(())
+        })
+    });
+    match told.await {
+        Ok(address) => Ok((server, address, stop)),
+        Err(_) => Err(match server.join() {
+            Ok(Err(error)) => error,
+            _ => "the server did not start".into(),
+        }),
+    }
+}
