@@ -8,8 +8,11 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod failing;
+mod placement;
 mod register;
 mod stage;
+mod stop;
 mod target;
 
 use std::process::ExitCode;
@@ -37,7 +40,15 @@ fn main() -> ExitCode {
         }
     }
 
-    let scenarios: Vec<Scenario> = [register::scenarios()].into_iter().flatten().collect();
+    let scenarios: Vec<Scenario> = [
+        register::scenarios(),
+        stop::scenarios(),
+        failing::scenarios(),
+        placement::scenarios(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let trials = targets.iter().flat_map(|target| {
         let handle = runtime.handle();
         scenarios.iter().map(move |scenario| {
