@@ -9,11 +9,15 @@
 )]
 
 mod failing;
+mod logs;
+mod namespaces;
+mod parse;
 mod placement;
 mod register;
 mod stage;
 mod stop;
 mod target;
+mod variables;
 
 use std::process::ExitCode;
 
@@ -41,10 +45,14 @@ fn main() -> ExitCode {
     }
 
     let scenarios: Vec<Scenario> = [
+        failing::scenarios(),
+        logs::scenarios(),
+        namespaces::scenarios(),
+        parse::scenarios(),
+        placement::scenarios(),
         register::scenarios(),
         stop::scenarios(),
-        failing::scenarios(),
-        placement::scenarios(),
+        variables::scenarios(),
     ]
     .into_iter()
     .flatten()

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// How long anything may take to become so. Generous, because the machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 const INTERVAL: Duration = Duration::from_millis(50);
 
 pub const SECOND: i64 = 1_000_000_000;
