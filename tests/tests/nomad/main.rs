@@ -8,11 +8,14 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod events;
 mod failing;
 mod logs;
 mod namespaces;
+mod orchestrator;
 mod parse;
 mod placement;
+mod queries;
 mod register;
 mod stage;
 mod stop;
@@ -45,11 +48,14 @@ fn main() -> ExitCode {
     }
 
     let scenarios: Vec<Scenario> = [
+        events::scenarios(),
         failing::scenarios(),
         logs::scenarios(),
         namespaces::scenarios(),
+        orchestrator::scenarios(),
         parse::scenarios(),
         placement::scenarios(),
+        queries::scenarios(),
         register::scenarios(),
         stop::scenarios(),
         variables::scenarios(),
