@@ -27,7 +27,7 @@ use std::process::ExitCode;
 use libtest_mimic::{Arguments, Trial};
 
 use stage::Scenario;
-use target::{Kind, Target};
+use target::Target;
 
 /// Scenarios wait far more than they work.
 const AT_ONCE: usize = 16;
@@ -38,13 +38,11 @@ fn main() -> ExitCode {
     let runtime = tokio::runtime::Runtime::new().unwrap();
 
     let mut targets = vec![runtime.block_on(async { Target::simulator() })];
-    if !arguments.list {
-        match runtime.block_on(Target::real_agent()) {
-            Some(agent) => targets.push(agent),
-            None => eprintln!(
-                "NOT TESTED ON A REAL NOMAD AGENT: NOMAD_ADDR is not set and no nomad is on PATH"
-            ),
-        }
+    match runtime.block_on(Target::real_agent()) {
+        Some(agent) => targets.push(agent),
+        None => eprintln!(
+            "NOT TESTED ON A REAL NOMAD AGENT: NOMAD_ADDR is not set and no nomad is on PATH"
+        ),
     }
 
     let scenarios: Vec<Scenario> = [
@@ -67,16 +65,12 @@ fn main() -> ExitCode {
         let handle = runtime.handle();
         scenarios.iter().map(move |scenario| {
             let (handle, client, scenario) = (handle.clone(), target.client(), *scenario);
-            let name = format!("{}::{}", target.kind().name(), scenario.name());
+            let name = format!("{}::{}", target.name(), scenario.name());
             Trial::test(name, move || {
                 handle.block_on(scenario.run(client));
                 Ok(())
             })
         })
     });
-    let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    if targets.iter().any(|target| target.kind() == Kind::Agent) {
-        eprintln!("tested on a real Nomad agent, and on the simulator");
-    }
-    conclusion.exit_code()
+    libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }

@@ -9,24 +9,9 @@ use nomad_sim::Simulator;
 /// How much faster than a real cluster the simulated one is.
 const SPEED: f64 = 5.0;
 
-#[derive(Clone, Copy, Eq, PartialEq)]
-pub enum Kind {
-    Simulator,
-    Agent,
-}
-
-impl Kind {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Simulator => "simulator",
-            Self::Agent => "agent",
-        }
-    }
-}
-
 /// A Nomad, which ends with this if it was started here.
 pub struct Target {
-    kind: Kind,
+    name: &'static str,
     client: Client,
     _running: Running,
 }
@@ -45,37 +30,36 @@ impl Target {
             ..nomad_sim::Settings::default()
         };
         let simulator = Simulator::start(settings).unwrap();
-        Self::new(
-            Kind::Simulator,
-            simulator.url(),
-            Running::Simulator(simulator),
-        )
+        Self::new("simulator", simulator.url(), Running::Simulator(simulator))
     }
 
     /// The agent at `NOMAD_ADDR`, or one started here if there is a program for it.
     pub async fn real_agent() -> Option<Self> {
         if let Some(address) = env::var("NOMAD_ADDR").ok().filter(|text| !text.is_empty()) {
-            return Some(Self::new(Kind::Agent, address, Running::Elsewhere));
+            return Some(Self::new("agent", address, Running::Elsewhere));
         }
         let program = agent::find_program()?;
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("nomad.log");
-        let agent = DevelopmentAgent::start(&program, &log).await.unwrap();
+        let agent = match DevelopmentAgent::start(&program, &log).await {
+            Ok(agent) => agent,
+            Err(error) => panic!("{error}:\n{}", std::fs::read_to_string(log).unwrap()),
+        };
         let address = agent.address().to_owned();
-        let target = Self::new(Kind::Agent, address, Running::Agent(agent, folder));
+        let target = Self::new("agent", address, Running::Agent(agent, folder));
         target.wait_for_node().await;
         Some(target)
     }
 
-    pub fn kind(&self) -> Kind {
-        self.kind
+    pub fn name(&self) -> &'static str {
+        self.name
     }
 
     pub fn client(&self) -> Client {
         self.client.clone()
     }
 
-    fn new(kind: Kind, address: String, running: Running) -> Self {
+    fn new(name: &'static str, address: String, running: Running) -> Self {
         let settings = ClientSettings {
             address,
             token: None,
@@ -88,7 +72,7 @@ impl Target {
             max_idle_connections: 4,
         };
         Self {
-            kind,
+            name,
             client: Client::new(&settings).unwrap(),
             _running: running,
         }
