@@ -37,7 +37,7 @@ test-postgres-versions: ## Run the migrations' tests on every major version of P
 lint: $(TOOLS)/cargo-deny-$(CARGO_DENY) $(TOOLS)/cargo-machete-$(CARGO_MACHETE) ## Check format, lints, licences, sources, advisories, unused dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	$(TOOLS)/bin/cargo-machete
+	$(TOOLS)/bin/cargo-machete --with-metadata
 	$(TOOLS)/bin/cargo-deny --workspace check bans licenses sources
 	@if GIT_TERMINAL_PROMPT=0 timeout 30 git ls-remote --quiet $(ADVISORIES) HEAD >/dev/null 2>&1; then \
 		$(TOOLS)/bin/cargo-deny --workspace check advisories; \

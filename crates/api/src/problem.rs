@@ -25,6 +25,7 @@ const CONTENT: HeaderValue = HeaderValue::from_static("application/problem+json"
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
+    // Boxed, so that a `Result` of a problem stays small.
     body: Box<ProblemBody>,
     headers: Vec<(actix_web::http::header::HeaderName, String)>,
 }

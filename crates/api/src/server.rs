@@ -94,7 +94,7 @@ impl Application {
         let work = async {
             let mut stop = pin!(stop);
             tokio::select! {
-                prepared = prepare(&settings, &state, &database) => prepared?,
+                prepared = prepare(&settings, &state, &database, &orchestrator) => prepared?,
                 () = &mut stop => return Ok(()),
             }
             lifecycle.enter(Phase::Serving);
@@ -212,8 +212,13 @@ async fn prepare(
     settings: &Settings,
     state: &State,
     database: &ChosenDatabase,
+    orchestrator: &Orchestrator,
 ) -> Result<(), StartError> {
     database.prepare(settings).await?;
+    if orchestrator.is_empty() {
+        let recorded = state.database.record_that_nothing_runs().await;
+        recorded.map_err(|error| StartError::Database(format!("can't be written: {error}")))?;
+    }
     if settings.environment == Environment::Development {
         first_administrator(settings, state).await?;
     }

@@ -6,11 +6,10 @@ use std::{pin::pin, sync::Arc, time::Duration};
 use domain::{
     Error, ErrorKind,
     deployment::{
-        Cause, Claim, Evidence, Observation, Phase, Step, explain, next,
+        Cause, Claim, Evidence, JobDocument, Observation, Phase, Step, explain, next,
         ports::{DeploymentQueue, Ending, Orchestrator, Progress},
     },
 };
-use serde_json::Value;
 use tokio::time::{Instant, interval};
 
 use crate::WorkerSettings;
@@ -154,7 +153,7 @@ impl<Q: DeploymentQueue, O: Orchestrator> Pass<Q, O> {
         Ok(next(claim.action, &claim.phase, &observation))
     }
 
-    async fn prepare(&self) -> Result<Value, Interruption> {
+    async fn prepare(&self) -> Result<JobDocument, Interruption> {
         let Some(request) = &self.claim.request else {
             let missing = "the deployment holds nothing to build a job from";
             return Err(Interruption::Refused(Error::internal(missing)));
@@ -188,7 +187,7 @@ impl<Q: DeploymentQueue, O: Orchestrator> Pass<Q, O> {
     async fn record(
         &mut self,
         phase: Phase,
-        job: Option<Value>,
+        job: Option<JobDocument>,
         reason: Option<String>,
     ) -> Result<(), Interruption> {
         let asked = Instant::now();
@@ -229,7 +228,15 @@ impl<Q: DeploymentQueue, O: Orchestrator> Pass<Q, O> {
             Interruption::Unanswered(error) => (Cause::Unreachable, error),
             Interruption::Refused(error) => (Cause::Refused, error),
         };
-        let reason = format!("{}: {error}", explain(cause, &Evidence::default()));
+        let mut reason = format!("{}: ", explain(cause, &Evidence::default()));
+        match error.fields() {
+            [] => reason.push_str(error.detail()),
+            fields => {
+                let fields = fields.iter();
+                let named = fields.map(|field| format!("{}: {}", field.pointer, field.detail));
+                reason.push_str(&named.collect::<Vec<_>>().join("; "));
+            }
+        }
         let queue = self.queue.clone();
         if let Err(Interruption::Lost(error)) = self.finish(&queue, Err(cause), Some(reason)).await
         {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use domain::{
     DeploymentId, Error, Result, ServiceId,
-    deployment::{Evidence, JobPlace, JobRequest, ObservedJob, Owner, ports::Orchestrator},
+    deployment::{Evidence, JobDocument, JobPlace, JobRequest, ObservedJob, Owner, ports::Orchestrator},
 };
 use futures::future::{try_join, try_join3};
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
@@ -79,12 +79,12 @@ impl Nomad {
 }
 
 impl Orchestrator for Nomad {
-    async fn prepare(&self, request: &JobRequest) -> Result<Value> {
+    async fn prepare(&self, request: &JobRequest) -> Result<JobDocument> {
         let job = self.jobs.build(request).await?;
         // Nomad's own validation comes with the plan, before anything is changed.
         let planned = self.namespace(&request.place).plan(&job).await;
         planned.map_err(errors::of)?;
-        Ok(job)
+        Ok(JobDocument(job))
     }
 
     async fn observe(
@@ -149,8 +149,8 @@ impl Orchestrator for Nomad {
         Ok(evidence)
     }
 
-    async fn submit(&self, place: &JobPlace, job: &Value, expected: u64) -> Result<()> {
-        let registered = self.namespace(place).register(job, Some(expected)).await;
+    async fn submit(&self, place: &JobPlace, job: &JobDocument, expected: u64) -> Result<()> {
+        let registered = self.namespace(place).register(&job.0, Some(expected)).await;
         registered.map(drop).map_err(errors::of)
     }
 
@@ -164,7 +164,7 @@ impl Orchestrator for Nomad {
             return Err(Error::conflict("job_changed", changed));
         }
         document["Stop"] = json!(true);
-        self.submit(place, &document, expected).await
+        self.submit(place, &JobDocument(document), expected).await
     }
 
     async fn restart(&self, place: &JobPlace, allocation: Uuid) -> Result<()> {

@@ -6,7 +6,7 @@ use domain::{
     DeploymentAction, DeploymentId, DeploymentStatus, Error, Result, ServiceConfig, ServiceId,
     TenantId,
     deployment::{
-        Claim, JobPlace, JobRequest, WorkerId,
+        Claim, JobDocument, JobPlace, JobRequest, WorkerId,
         ports::{DeploymentQueue, Ending, Progress},
     },
 };
@@ -97,7 +97,7 @@ fn claim(worker: WorkerId, row: &QueryResult) -> Result<Claim> {
         action: action(row.action),
         place,
         request,
-        job: row.job,
+        job: row.job.map(JobDocument),
         phase: serde_json::from_value(row.phase).map_err(Error::internal)?,
         reason: row.reason,
         overdue,
@@ -115,7 +115,21 @@ fn held<const N: usize>(claim: &Claim, sql: &str, values: [Value; N]) -> Stateme
     )
 }
 
+/// A deployment under way decides for itself.
+const NOTHING_RUNS: &str = "UPDATE services SET status = 'stopped', updated_at = CURRENT_TIMESTAMP \
+     WHERE status = 'running' RETURNING id";
+
 impl Database {
+    /// Says of every running service that it is stopped, and how many there were: the orchestrator has forgotten all.
+    ///
+    /// # Errors
+    /// Fails where the database does not answer.
+    pub async fn record_that_nothing_runs(&self) -> Result<usize> {
+        let statement = Statement::from_string(DbBackend::Postgres, NOTHING_RUNS);
+        let [rows] = self.deployment().await?.finish([statement]).await?;
+        Ok(rows.len())
+    }
+
     async fn deployment(&self) -> Result<SystemTx> {
         self.system(SystemPurpose::Deployment).await
     }
@@ -151,7 +165,7 @@ impl DeploymentQueue for Database {
              WHERE {HELD} RETURNING id";
         let values = [
             json!(progress.phase).into(),
-            progress.job.clone().into(),
+            progress.job.clone().map(|job| job.0).into(),
             progress.reason.clone().into(),
             lease.as_secs_f64().into(),
         ];

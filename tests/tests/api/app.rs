@@ -2,14 +2,16 @@
 
 #![expect(clippy::expect_used, reason = "a test that can't go on has failed")]
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use embedded_postgres::test_database::TestDatabase;
-use nomad_services::{lifecycle::Phase, server, settings::Settings};
+use nomad_services::{lifecycle::Phase, server, settings::Settings, start::StartError};
+use nomad_sim::Simulator;
 use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use crate::contract::{self, Asked, Came};
 
@@ -21,6 +23,10 @@ pub struct TestApp {
     // Private, so that no answer comes past the check against the API's description.
     http: Client,
     database: TestDatabase,
+    stop: Arc<Notify>,
+    server: tokio::task::JoinHandle<Result<(), StartError>>,
+    /// The cluster it runs services on; simulated, unless the test brought another.
+    pub simulator: Simulator,
 }
 
 /// A request whose answer is checked against the API's description.
@@ -48,34 +54,56 @@ pub struct Person<'app> {
 
 impl TestApp {
     pub async fn new() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With these environment variables besides.
+    pub async fn with(more: &[(&str, &str)]) -> Self {
+        let simulator = Simulator::start(nomad_sim::Settings::default()).expect("a simulator");
         let database = TestDatabase::new(|url| async move {
             migration::up(&url).await.expect("the template is migrated");
         })
         .await;
-        let variables = BTreeMap::from(
-            [
+        let nomad = simulator.url();
+        let variables: BTreeMap<_, _> = [
                 ("DATABASE_URL", database.url().expose_secret()),
                 ("JWT_SECRET", "a secret of a test, with thirty-two bytes"),
                 ("SERVER_PORT", "0"),
                 ("METRICS_PORT", "0"),
                 ("ENVIRONMENT", "production"),
-                ("NOMAD_ADDR", "http://127.0.0.1:4646"),
+                ("NOMAD_ADDR", nomad.as_str()),
                 ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
+                ("NOMAD_SERVICES__SERVER__DRAIN_DELAY", "1ms"),
+                ("NOMAD_SERVICES__NOMAD__ALLOWED_DRIVERS", "docker,raw_exec"),
+                ("NOMAD_SERVICES__DEPLOYMENTS__POLL_INTERVAL", "100ms"),
+                ("NOMAD_JOBS_PATH", "../config/jobs"),
             ]
-            .map(|(name, value)| (name.to_owned(), value.to_owned())),
-        );
+            .iter()
+            .chain(more)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let settings =
             Settings::from_sources(Path::new("../config"), &variables).expect("settings");
         let application = server::build(&settings).await.expect("a server");
-        let port = application.address().port();
-        let state = application.state();
-        actix_web::rt::spawn(application.run(std::future::pending()));
+        let address = format!("http://{}", application.address());
+        let (state, stop) = (application.state(), Arc::new(Notify::new()));
+        let told = stop.clone();
+        let server = actix_web::rt::spawn(application.run(async move { told.notified().await }));
         state.lifecycle.reached(Phase::Serving).await;
         Self {
-            address: format!("http://127.0.0.1:{port}"),
+            address,
             http: Client::new(),
             database,
+            stop,
+            server,
+            simulator,
         }
+    }
+
+    /// Tells the server to stop, and waits until it has.
+    pub async fn stop(&mut self) {
+        self.stop.notify_one();
+        (&mut self.server).await.expect("no panic").expect("a clean end");
     }
 
     /// A request below the API's base path.
@@ -188,6 +216,34 @@ impl Person<'_> {
 
     pub async fn put(&self, path: &str, body: Value) -> (StatusCode, Value) {
         answer(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    /// Asks for a start, stop or restart and waits until it has ended; answers with the deployment.
+    pub async fn deploy(&self, service: &str, action: &str) -> Value {
+        let path = format!("/services/{service}/{action}");
+        let (status, accepted) = answer(self.request(Method::POST, &path)).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{accepted}");
+        let id = accepted["deployment"]["id"].as_str().expect("an id");
+        self.ended(id).await
+    }
+
+    /// Waits until a deployment has ended, and answers with it.
+    pub async fn ended(&self, deployment: &str) -> Value {
+        for _ in 0..20 {
+            let (_, deployment) = self.get(&format!("/deployments/{deployment}?wait=10s")).await;
+            if ["completed", "failed"].contains(&deployment["status"].as_str().expect("a status")) {
+                return deployment;
+            }
+        }
+        panic!("the deployment {deployment} does not end");
+    }
+
+    /// Defines a service with this configuration and answers with its id.
+    pub async fn define(&self, service_type: &str, config: Value) -> String {
+        let body = json!({"name": service_type, "type": service_type, "config": config});
+        let (status, service) = self.post("/services", body).await;
+        assert_eq!(status, StatusCode::CREATED, "{service}");
+        service["id"].as_str().expect("an id").to_owned()
     }
 
     /// Defines a service of this type and answers with it.

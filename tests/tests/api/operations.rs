@@ -6,13 +6,24 @@ use crate::app::TestApp;
 
 #[actix_web::test]
 async fn without_nomad_the_server_is_degraded_and_still_ready() {
-    let app = TestApp::new().await;
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", nobody.local_addr().unwrap());
+    drop(nobody);
+    let app = TestApp::with(&[("NOMAD_ADDR", &address)]).await;
     let answer = app.at_root(Method::GET, "/readyz").send().await;
     let body = answer.json();
     assert_eq!(answer.status, StatusCode::OK, "{body}");
     assert_eq!(body["status"], "degraded");
     assert_eq!(body["checks"]["database"], "ok");
     assert_ne!(body["checks"]["nomad"], "ok");
+}
+
+#[actix_web::test]
+async fn with_database_and_nomad_the_server_is_ready() {
+    let app = TestApp::new().await;
+    let answer = app.at_root(Method::GET, "/readyz").send().await;
+    let expected = serde_json::json!({"status": "ready", "checks": {"database": "ok", "nomad": "ok"}});
+    assert_eq!(answer.json(), expected);
 }
 
 #[actix_web::test]

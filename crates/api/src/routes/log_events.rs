@@ -14,7 +14,7 @@ use tokio::{
 use crate::{lifecycle::Phase, state::State};
 
 /// Proxies close what stays silent for long.
-const HEARTBEAT: Duration = Duration::from_secs(15);
+const HEARTBEAT: Duration = Duration::from_secs(5);
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// A line without an end is passed on in pieces of this size.
 const MAX_LINE: usize = 64 * 1024;

@@ -48,6 +48,11 @@ impl Orchestrator {
             .map_err(|error| StartError::Orchestrator(format!("the simulator: {error}")))
     }
 
+    /// Whether it has just begun, with nothing in it.
+    pub fn is_empty(&self) -> bool {
+        !matches!(self, Self::Given(_))
+    }
+
     /// `http(s)://host:port`.
     pub fn address(&self) -> String {
         match self {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "a test that can't go on has failed")]
 
+mod killed;
 mod once;
 mod process;
+mod readme;
 mod serve;

@@ -9,9 +9,10 @@ use crate::process::{Server, get, run, run_with_input, text};
 const STATUS: &str = "HTTP/1.1 200 OK";
 
 /// A folder that PostgreSQL's account may enter, where root runs this.
-fn folder() -> tempfile::TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+pub fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let permissions = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(folder.path(), permissions).expect("its permissions");
     folder
 }
 

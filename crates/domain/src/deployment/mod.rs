@@ -162,6 +162,23 @@ pub struct JobRequest {
     pub config: ServiceConfig,
 }
 
+/// A job as Nomad is sent it. Printing it leaves the document out, because environments stand there in clear text.
+///
+/// ```
+/// use nomad_services_domain::deployment::JobDocument;
+///
+/// let job = JobDocument(serde_json::json!({"Env": {"PASSWORD": "hunter2"}}));
+/// assert_eq!(format!("{job:?}"), "JobDocument(..)");
+/// ```
+#[derive(Clone, Default, PartialEq)]
+pub struct JobDocument(pub serde_json::Value);
+
+impl std::fmt::Debug for JobDocument {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("JobDocument(..)")
+    }
+}
+
 /// One worker among several.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct WorkerId(pub Uuid);
@@ -188,7 +205,7 @@ pub struct Claim {
     /// What the job is built from; a start has it.
     pub request: Option<JobRequest>,
     /// The job as it was built and checked, once it was.
-    pub job: Option<serde_json::Value>,
+    pub job: Option<JobDocument>,
     /// How far the task has come.
     pub phase: Phase,
     /// Why it is being given up, once it is.

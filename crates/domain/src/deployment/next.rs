@@ -320,4 +320,6 @@ fn is_alive(job: &ObservedJob) -> bool {
 }
 
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod tests;

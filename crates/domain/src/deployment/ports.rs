@@ -3,10 +3,9 @@
 
 use std::{future::Future, time::Duration};
 
-use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Cause, Claim, Evidence, JobPlace, JobRequest, ObservedJob, Phase, WorkerId};
+use super::{Cause, Claim, Evidence, JobDocument, JobPlace, JobRequest, ObservedJob, Phase, WorkerId};
 use crate::{DeploymentId, Result, ServiceId};
 
 /// Runs jobs: Nomad, or what plays it.
@@ -16,7 +15,7 @@ use crate::{DeploymentId, Result, ServiceId};
 /// [`Invalid`](crate::ErrorKind::Invalid) where it refuses for good.
 pub trait Orchestrator: Send + Sync + 'static {
     /// Builds the job and checks it, without changing anything.
-    fn prepare(&self, request: &JobRequest) -> impl Future<Output = Result<Value>> + Send;
+    fn prepare(&self, request: &JobRequest) -> impl Future<Output = Result<JobDocument>> + Send;
 
     /// The job in this place, as `deployment` of `service` sees it.
     fn observe(
@@ -33,7 +32,7 @@ pub trait Orchestrator: Send + Sync + 'static {
     fn submit(
         &self,
         place: &JobPlace,
-        job: &Value,
+        job: &JobDocument,
         expected: u64,
     ) -> impl Future<Output = Result<()>> + Send;
 
@@ -57,7 +56,7 @@ pub struct Progress {
     /// The phase.
     pub phase: Phase,
     /// The job, where it was just built.
-    pub job: Option<Value>,
+    pub job: Option<JobDocument>,
     /// Why the task is given up, where it just was.
     pub reason: Option<String>,
 }

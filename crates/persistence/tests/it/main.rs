@@ -1,6 +1,10 @@
 //! Persistence on real PostgreSQL, as the runtime role, with row-level security on.
 
-#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
 
 mod connection;
 mod database;
