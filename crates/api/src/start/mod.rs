@@ -1,6 +1,6 @@
 //! What has to be there before the first request can be served: given by the settings, or found and started here.
 
-mod agent;
+pub mod agent;
 pub mod database;
 pub mod orchestrator;
 

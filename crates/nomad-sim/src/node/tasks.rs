@@ -199,6 +199,7 @@ impl Cluster {
             Ending::Restart => {
                 task.state
                     .record(TaskEventRecord::restarting("", Duration::ZERO));
+                task.state.phase = TaskPhase::Pending;
                 task.state.restarts += 1;
                 task.state.last_restart = Some(Utc::now());
                 self.start_task(id, name);
