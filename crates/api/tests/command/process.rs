@@ -5,6 +5,7 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Output, Stdio},
+    sync::mpsc,
     time::{Duration, Instant},
 };
 
@@ -68,12 +69,20 @@ impl Server {
             .stdout(Stdio::piped())
             .spawn()
             .expect("the server starts");
-        let mut output = BufReader::new(child.stdout.take().expect("its output"));
+        let output = BufReader::new(child.stdout.take().expect("its output"));
+        let (tell, told) = mpsc::channel();
+        std::thread::spawn(move || {
+            output
+                .lines()
+                .map_while(Result::ok)
+                .try_for_each(|line| tell.send(line))
+        });
         let mut banner = String::new();
         // The orchestrator is the last line, because the metrics are off.
         while !banner.contains("  orchestrator") {
-            let read = output.read_line(&mut banner).expect("text");
-            assert_ne!(read, 0, "the server ended before it was ready: {banner}");
+            let line = told.recv_timeout(PATIENCE);
+            banner.push_str(&line.unwrap_or_else(|_| panic!("the server is not ready: {banner}")));
+            banner.push('\n');
         }
         Self { child, banner }
     }
