@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use domain::{
     DeploymentId, Error, Result, ServiceId,
-    deployment::{Evidence, JobDocument, JobPlace, JobRequest, ObservedJob, Owner, ports::Orchestrator},
+    deployment::{
+        Evidence, JobDocument, JobPlace, JobRequest, ObservedJob, Owner, ports::Orchestrator,
+    },
 };
 use futures::future::{try_join, try_join3};
 use serde_json::json;

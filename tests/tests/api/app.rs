@@ -66,22 +66,22 @@ impl TestApp {
         .await;
         let nomad = simulator.url();
         let variables: BTreeMap<_, _> = [
-                ("DATABASE_URL", database.url().expose_secret()),
-                ("JWT_SECRET", "a secret of a test, with thirty-two bytes"),
-                ("SERVER_PORT", "0"),
-                ("METRICS_PORT", "0"),
-                ("ENVIRONMENT", "production"),
-                ("NOMAD_ADDR", nomad.as_str()),
-                ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
-                ("NOMAD_SERVICES__SERVER__DRAIN_DELAY", "1ms"),
-                ("NOMAD_SERVICES__NOMAD__ALLOWED_DRIVERS", "docker,raw_exec"),
-                ("NOMAD_SERVICES__DEPLOYMENTS__POLL_INTERVAL", "100ms"),
-                ("NOMAD_JOBS_PATH", "../config/jobs"),
-            ]
-            .iter()
-            .chain(more)
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
+            ("DATABASE_URL", database.url().expose_secret()),
+            ("JWT_SECRET", "a secret of a test, with thirty-two bytes"),
+            ("SERVER_PORT", "0"),
+            ("METRICS_PORT", "0"),
+            ("ENVIRONMENT", "production"),
+            ("NOMAD_ADDR", nomad.as_str()),
+            ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
+            ("NOMAD_SERVICES__SERVER__DRAIN_DELAY", "1ms"),
+            ("NOMAD_SERVICES__NOMAD__ALLOWED_DRIVERS", "docker,raw_exec"),
+            ("NOMAD_SERVICES__DEPLOYMENTS__POLL_INTERVAL", "100ms"),
+            ("NOMAD_JOBS_PATH", "../config/jobs"),
+        ]
+        .iter()
+        .chain(more)
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
         let settings =
             Settings::from_sources(Path::new("../config"), &variables).expect("settings");
         let application = server::build(&settings).await.expect("a server");
@@ -103,7 +103,10 @@ impl TestApp {
     /// Tells the server to stop, and waits until it has.
     pub async fn stop(&mut self) {
         self.stop.notify_one();
-        (&mut self.server).await.expect("no panic").expect("a clean end");
+        (&mut self.server)
+            .await
+            .expect("no panic")
+            .expect("a clean end");
     }
 
     /// A request below the API's base path.
@@ -230,7 +233,9 @@ impl Person<'_> {
     /// Waits until a deployment has ended, and answers with it.
     pub async fn ended(&self, deployment: &str) -> Value {
         for _ in 0..20 {
-            let (_, deployment) = self.get(&format!("/deployments/{deployment}?wait=10s")).await;
+            let (_, deployment) = self
+                .get(&format!("/deployments/{deployment}?wait=10s"))
+                .await;
             if ["completed", "failed"].contains(&deployment["status"].as_str().expect("a status")) {
                 return deployment;
             }

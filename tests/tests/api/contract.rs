@@ -79,9 +79,14 @@ pub fn check(asked: &Asked, came: &Came<'_>) {
         Some(content) => {
             let sent = came.headers.get("content-type");
             let sent = sent.and_then(|sent| sent.to_str().ok());
-            let described = content.iter().find(|(wanted, _)| sent == Some(wanted.as_str()));
+            let described = content
+                .iter()
+                .find(|(wanted, _)| sent == Some(wanted.as_str()));
             let Some((wanted, content)) = described else {
-                panic!("{place}: {sent:?} is none of {:?}", content.keys().collect::<Vec<_>>());
+                panic!(
+                    "{place}: {sent:?} is none of {:?}",
+                    content.keys().collect::<Vec<_>>()
+                );
             };
             if asked.method != Method::HEAD && wanted.ends_with("json") {
                 check_body(&place, &content["schema"], came);

@@ -3,7 +3,7 @@
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::app::{TestApp, answer, anonymous};
+use crate::app::{TestApp, anonymous, answer};
 
 const WEB: &str = "web-server.nomad";
 
@@ -38,11 +38,16 @@ async fn status(person: &crate::app::Person<'_>, service: &str) -> Value {
 async fn a_web_server_starts_answers_restarts_stops_and_is_forgotten() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
-    let id = ada.define("web_server", json!({"nomad_job_file": WEB})).await;
+    let id = ada
+        .define("web_server", json!({"nomad_job_file": WEB}))
+        .await;
     let logs = format!("/services/{id}/logs?type=stderr");
     assert_eq!(ada.get(&logs).await.1, json!({"logs": []}));
     let (code, problem) = ada.get(&format!("/services/{id}/metrics")).await;
-    assert_eq!((code, &problem["code"]), (StatusCode::CONFLICT, &json!("not_running")));
+    assert_eq!(
+        (code, &problem["code"]),
+        (StatusCode::CONFLICT, &json!("not_running"))
+    );
 
     let started = ada.deploy(&id, "start").await;
     assert_eq!(started["status"], "completed", "{started}");
@@ -57,12 +62,22 @@ async fn a_web_server_starts_answers_restarts_stops_and_is_forgotten() {
 
     let restarted = ada.deploy(&id, "restart").await;
     assert_eq!(restarted["status"], "completed", "{restarted}");
-    assert_eq!(versions(&app, &id).await.len(), 1, "a restart is no version");
+    assert_eq!(
+        versions(&app, &id).await.len(),
+        1,
+        "a restart is no version"
+    );
 
     let stopped = ada.deploy(&id, "stop").await;
     assert_eq!(stopped["status"], "completed", "{stopped}");
     assert_eq!(status(&ada, &id).await, "stopped");
-    assert!(!ada.get(&logs).await.1["logs"].as_array().unwrap().is_empty(), "logs outlive a stop");
+    assert!(
+        !ada.get(&logs).await.1["logs"]
+            .as_array()
+            .unwrap()
+            .is_empty(),
+        "logs outlive a stop"
+    );
 
     let deleted = answer(ada.request(Method::DELETE, &format!("/services/{id}"))).await;
     assert_eq!(deleted.0, StatusCode::NO_CONTENT);
@@ -83,7 +98,10 @@ async fn a_task_that_ends_fails_its_deployment_with_its_exit_code_and_is_not_lef
     let failed = ada.deploy(&id, "start").await;
     assert_eq!(failed["status"], "failed");
     let reason = failed["error_msg"].as_str().unwrap();
-    assert!(reason.contains("task app") && reason.contains("Exit Code: 3"), "{reason}");
+    assert!(
+        reason.contains("task app") && reason.contains("Exit Code: 3"),
+        "{reason}"
+    );
     assert_eq!(status(&ada, &id).await, "error");
     let (_, job) = nomad(&app, &format!("/v1/job/service-{id}")).await;
     assert_eq!(job["Stop"], true);
@@ -93,7 +111,9 @@ async fn a_task_that_ends_fails_its_deployment_with_its_exit_code_and_is_not_lef
 async fn an_image_that_can_not_be_pulled_is_named() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
-    let id = ada.define("custom", json!({"image": "sim/unpullable:1"})).await;
+    let id = ada
+        .define("custom", json!({"image": "sim/unpullable:1"}))
+        .await;
     let failed = ada.deploy(&id, "start").await;
     let reason = failed["error_msg"].as_str().unwrap();
     assert!(reason.contains("sim/unpullable"), "{reason}");
@@ -108,7 +128,10 @@ async fn after_a_failure_the_same_configuration_is_really_tried_again() {
     let before = versions(&app, &id).await.len();
     let again = ada.deploy(&id, "start").await;
     assert_eq!(again["status"], "failed");
-    assert!(versions(&app, &id).await.len() > before, "it was sent again");
+    assert!(
+        versions(&app, &id).await.len() > before,
+        "it was sent again"
+    );
 }
 
 #[actix_web::test]
@@ -124,7 +147,10 @@ async fn starting_what_runs_unchanged_is_completed_at_once_and_sends_nothing() {
     assert_eq!(versions(&app, &id).await.len(), 1);
 
     let config = json!({"config": {"image": "nginx:2"}});
-    let read = ada.request(Method::GET, &format!("/services/{id}")).send().await;
+    let read = ada
+        .request(Method::GET, &format!("/services/{id}"))
+        .send()
+        .await;
     let change = ada
         .request(Method::PATCH, &format!("/services/{id}"))
         .header("if-match", read.header("etag").unwrap())
@@ -149,7 +175,10 @@ async fn a_second_deployment_waits_for_the_first_to_end() {
         );
     }
     let (code, problem) = answer(ada.request(Method::DELETE, &format!("/services/{id}"))).await;
-    assert_eq!((code, &problem["code"]), (StatusCode::CONFLICT, &json!("service_running")));
+    assert_eq!(
+        (code, &problem["code"]),
+        (StatusCode::CONFLICT, &json!("service_running"))
+    );
     let ended = ada.ended(first["deployment"]["id"].as_str().unwrap()).await;
     assert_eq!(ended["status"], "completed", "{ended}");
 }
@@ -160,7 +189,10 @@ async fn only_what_runs_can_be_restarted_and_stopping_what_is_stopped_is_nothing
     let ada = app.register("ada").await;
     let id = ada.define("custom", json!({"image": "nginx:1"})).await;
     let restart = answer(ada.request(Method::POST, &format!("/services/{id}/restart"))).await;
-    assert_eq!((restart.0, &restart.1["code"]), (StatusCode::CONFLICT, &json!("not_running")));
+    assert_eq!(
+        (restart.0, &restart.1["code"]),
+        (StatusCode::CONFLICT, &json!("not_running"))
+    );
     assert_eq!(ada.deploy(&id, "stop").await["status"], "completed");
     assert!(versions(&app, &id).await.is_empty());
 }
@@ -183,7 +215,11 @@ async fn a_nomad_that_comes_back_in_time_is_waited_for() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     let id = ada.define("custom", json!({"image": "nginx:1"})).await;
-    fault(&app, json!([{"kind": "refuse", "path": "/v1/", "count": 4}])).await;
+    fault(
+        &app,
+        json!([{"kind": "refuse", "path": "/v1/", "count": 4}]),
+    )
+    .await;
     let started = ada.deploy(&id, "start").await;
     assert_eq!(started["status"], "completed", "{started}");
 }
@@ -224,10 +260,15 @@ async fn what_no_node_takes_fails_at_the_deadline_and_says_why() {
     ])
     .await;
     let ada = app.register("ada").await;
-    let id = ada.define("custom", json!({"nomad_job_file": "nowhere.nomad"})).await;
+    let id = ada
+        .define("custom", json!({"nomad_job_file": "nowhere.nomad"}))
+        .await;
     let failed = ada.deploy(&id, "start").await;
     let reason = failed["error_msg"].as_str().unwrap();
-    assert!(reason.contains("no node has room") && reason.contains("node.unique.name"), "{reason}");
+    assert!(
+        reason.contains("no node has room") && reason.contains("node.unique.name"),
+        "{reason}"
+    );
     assert_eq!(status(&ada, &id).await, "error");
 }
 
@@ -248,10 +289,16 @@ async fn a_job_that_may_not_run_is_refused_before_nomad_sees_it() {
     std::fs::write(folder.path().join("batch.nomad"), job).unwrap();
     let app = TestApp::with(&[("NOMAD_JOBS_PATH", folder.path().to_str().unwrap())]).await;
     let ada = app.register("ada").await;
-    let id = ada.define("custom", json!({"nomad_job_file": "batch.nomad"})).await;
+    let id = ada
+        .define("custom", json!({"nomad_job_file": "batch.nomad"}))
+        .await;
     let failed = ada.deploy(&id, "start").await;
     let reason = failed["error_msg"].as_str().unwrap();
-    for part in ["Type of the job must be service", "Driver", "/config/resources/cpu"] {
+    for part in [
+        "Type of the job must be service",
+        "Driver",
+        "/config/resources/cpu",
+    ] {
         assert!(reason.contains(part), "{part}: {reason}");
     }
     let (code, _) = nomad(&app, &format!("/v1/job/service-{id}")).await;
@@ -270,7 +317,13 @@ async fn a_job_of_somebody_else_in_our_place_is_left_alone() {
     let sent = reqwest::Client::new().post(url).json(&foreign).send().await;
     assert!(sent.unwrap().status().is_success());
     let failed = ada.deploy(&id, "start").await;
-    assert!(failed["error_msg"].as_str().unwrap().contains("does not manage"), "{failed}");
+    assert!(
+        failed["error_msg"]
+            .as_str()
+            .unwrap()
+            .contains("does not manage"),
+        "{failed}"
+    );
     assert_eq!(versions(&app, &id).await.len(), 1);
 }
 
@@ -279,7 +332,11 @@ async fn what_can_be_checked_without_nomad_is_refused_when_the_service_is_define
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     for (config, pointer, detail) in [
-        (json!({"nomad_job_file": "mysql.nomad"}), "#/config/nomad_job_file", "web-server.nomad"),
+        (
+            json!({"nomad_job_file": "mysql.nomad"}),
+            "#/config/nomad_job_file",
+            "web-server.nomad",
+        ),
         (
             json!({"nomad_job_file": "postgresql.nomad", "custom_variables": {"DB_HOST": "x"}}),
             "#/config/custom_variables/DB_HOST",
@@ -295,7 +352,13 @@ async fn what_can_be_checked_without_nomad_is_refused_when_the_service_is_define
         let (code, problem) = ada.post("/services", body).await;
         assert_eq!(code, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
         assert_eq!(problem["errors"][0]["pointer"], pointer);
-        assert!(problem["errors"][0]["detail"].as_str().unwrap().contains(detail), "{problem}");
+        assert!(
+            problem["errors"][0]["detail"]
+                .as_str()
+                .unwrap()
+                .contains(detail),
+            "{problem}"
+        );
     }
 }
 
@@ -306,21 +369,43 @@ async fn deployments_are_listed_newest_first_and_are_nobody_elses() {
     let id = ada.define("custom", json!({"image": "nginx:1"})).await;
     let first = ada.deploy(&id, "start").await;
     let second = ada.deploy(&id, "stop").await;
-    let (_, page) = ada.get(&format!("/services/{id}/deployments?limit=1")).await;
-    assert_eq!((&page["total"], &page["deployments"][0]["id"]), (&json!(2), &second["id"]));
+    let (_, page) = ada
+        .get(&format!("/services/{id}/deployments?limit=1"))
+        .await;
+    assert_eq!(
+        (&page["total"], &page["deployments"][0]["id"]),
+        (&json!(2), &second["id"])
+    );
     let cursor = page["next_cursor"].as_str().unwrap();
     let (_, page) = ada
-        .get(&format!("/services/{id}/deployments?limit=1&cursor={cursor}"))
+        .get(&format!(
+            "/services/{id}/deployments?limit=1&cursor={cursor}"
+        ))
         .await;
-    assert_eq!((&page["deployments"][0]["id"], &page["next_cursor"]), (&first["id"], &Value::Null));
+    assert_eq!(
+        (&page["deployments"][0]["id"], &page["next_cursor"]),
+        (&first["id"], &Value::Null)
+    );
 
     let deployment = first["id"].as_str().unwrap();
     let unknown = uuid::Uuid::new_v4();
     for (foreign, unknown) in [
-        (format!("/deployments/{deployment}"), format!("/deployments/{unknown}")),
-        (format!("/services/{id}/deployments"), format!("/services/{unknown}/deployments")),
-        (format!("/services/{id}/logs"), format!("/services/{unknown}/logs")),
-        (format!("/services/{id}/metrics"), format!("/services/{unknown}/metrics")),
+        (
+            format!("/deployments/{deployment}"),
+            format!("/deployments/{unknown}"),
+        ),
+        (
+            format!("/services/{id}/deployments"),
+            format!("/services/{unknown}/deployments"),
+        ),
+        (
+            format!("/services/{id}/logs"),
+            format!("/services/{unknown}/logs"),
+        ),
+        (
+            format!("/services/{id}/metrics"),
+            format!("/services/{unknown}/metrics"),
+        ),
     ] {
         let (foreign, unknown) = (bob.get(&foreign).await, bob.get(&unknown).await);
         assert_eq!(foreign.0, StatusCode::NOT_FOUND);
@@ -346,7 +431,8 @@ async fn a_start_with_an_idempotency_key_is_made_once() {
     assert_eq!(first.status, StatusCode::ACCEPTED);
     assert_eq!(first.json(), second.json());
     assert_eq!(first.header("location"), second.header("location"));
-    ada.ended(first.json()["deployment"]["id"].as_str().unwrap()).await;
+    ada.ended(first.json()["deployment"]["id"].as_str().unwrap())
+        .await;
     let (_, page) = ada.get(&format!("/services/{id}/deployments")).await;
     assert_eq!(page["total"], 1);
 }
@@ -355,7 +441,9 @@ async fn a_start_with_an_idempotency_key_is_made_once() {
 async fn a_log_is_followed_until_the_service_ends_and_can_be_resumed() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
-    let id = ada.define("web_server", json!({"nomad_job_file": WEB})).await;
+    let id = ada
+        .define("web_server", json!({"nomad_job_file": WEB}))
+        .await;
     ada.deploy(&id, "start").await;
     let follow = |last: Option<&str>| {
         let path = format!("/services/{id}/logs?type=stderr&follow=true");
@@ -369,8 +457,14 @@ async fn a_log_is_followed_until_the_service_ends_and_can_be_resumed() {
         ada.deploy(&id, "stop").await;
     });
     let text = String::from_utf8(followed.bytes.to_vec()).unwrap();
-    let events: Vec<_> = text.split("\n\n").filter(|event| event.starts_with("id: ")).collect();
-    assert!(events.len() > 1 && events[0].contains("GET / HTTP/1.1"), "{text}");
+    let events: Vec<_> = text
+        .split("\n\n")
+        .filter(|event| event.starts_with("id: "))
+        .collect();
+    assert!(
+        events.len() > 1 && events[0].contains("GET / HTTP/1.1"),
+        "{text}"
+    );
     assert!(text.ends_with("event: end\ndata: \n\n"), "{text}");
 
     let (first, _) = events[0].split_once('\n').unwrap();

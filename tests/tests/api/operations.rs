@@ -22,7 +22,8 @@ async fn without_nomad_the_server_is_degraded_and_still_ready() {
 async fn with_database_and_nomad_the_server_is_ready() {
     let app = TestApp::new().await;
     let answer = app.at_root(Method::GET, "/readyz").send().await;
-    let expected = serde_json::json!({"status": "ready", "checks": {"database": "ok", "nomad": "ok"}});
+    let expected =
+        serde_json::json!({"status": "ready", "checks": {"database": "ok", "nomad": "ok"}});
     assert_eq!(answer.json(), expected);
 }
 

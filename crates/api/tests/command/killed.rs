@@ -72,7 +72,12 @@ async fn a_server_killed_at_any_moment_finishes_its_deployment_and_nomad_sees_on
         let service = json!({"name": "web", "type": "web_server", "config": {"image": "nginx:1"}});
         let service = post(format!("{api}/services"), token, service).await;
         let service = service["id"].as_str().expect("an id");
-        let started = post(format!("{api}/services/{service}/start"), token, Value::Null).await;
+        let started = post(
+            format!("{api}/services/{service}/start"),
+            token,
+            Value::Null,
+        )
+        .await;
         let deployment = started["deployment"]["id"].as_str().expect("an id");
 
         tokio::time::sleep(Duration::from_millis(delay)).await;
@@ -87,7 +92,10 @@ async fn a_server_killed_at_any_moment_finishes_its_deployment_and_nomad_sees_on
                 break;
             }
         }
-        assert_eq!(ended["status"], "completed", "killed after {delay} ms: {ended}");
+        assert_eq!(
+            ended["status"], "completed",
+            "killed after {delay} ms: {ended}"
+        );
         let versions = get(format!("{nomad}/v1/job/service-{service}/versions"), "").await;
         let versions = versions["Versions"].as_array().map_or(0, Vec::len);
         assert_eq!(versions, 1, "killed after {delay} ms");

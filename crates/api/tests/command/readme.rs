@@ -13,7 +13,9 @@ const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../config");
 
 /// The lines of code between one heading and the next.
 fn lines(readme: &str) -> Vec<&str> {
-    let (_, section) = readme.split_once("## A walk-through").expect("a walk-through");
+    let (_, section) = readme
+        .split_once("## A walk-through")
+        .expect("a walk-through");
     let (section, _) = section.split_once("\n## ").expect("a section after it");
     let lines = section.lines().filter_map(|line| line.strip_prefix("    "));
     lines.collect()

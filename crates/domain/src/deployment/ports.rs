@@ -5,7 +5,9 @@ use std::{future::Future, time::Duration};
 
 use uuid::Uuid;
 
-use super::{Cause, Claim, Evidence, JobDocument, JobPlace, JobRequest, ObservedJob, Phase, WorkerId};
+use super::{
+    Cause, Claim, Evidence, JobDocument, JobPlace, JobRequest, ObservedJob, Phase, WorkerId,
+};
 use crate::{DeploymentId, Result, ServiceId};
 
 /// Runs jobs: Nomad, or what plays it.

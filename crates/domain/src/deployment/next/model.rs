@@ -103,7 +103,10 @@ impl World {
 
     fn claimed(&self, worker: usize) -> Option<Self> {
         let free = self.lease.is_none_or(|(_, valid)| !valid);
-        if !free || self.ended.is_some() || self.workers[worker].is_some() || self.fence == MOST_CLAIMS
+        if !free
+            || self.ended.is_some()
+            || self.workers[worker].is_some()
+            || self.fence == MOST_CLAIMS
         {
             return None;
         }
@@ -120,7 +123,9 @@ impl World {
 
     /// A worker looks only while its lease holds by its own clock; it may sleep right after.
     fn decided(&self, worker: usize) -> Option<Self> {
-        let pass = self.workers[worker].as_ref().filter(|pass| pass.step.is_none())?;
+        let pass = self.workers[worker]
+            .as_ref()
+            .filter(|pass| pass.step.is_none())?;
         let mut world = self.clone();
         world.workers[worker] = match self.lease {
             Some((holder, true)) if holder == worker => Some(Pass {
@@ -202,7 +207,9 @@ impl World {
             if self.ended.is_some() {
                 return self.ended;
             }
-            self.lease = self.lease.map(|(holder, _)| (holder, self.workers[0].is_some()));
+            self.lease = self
+                .lease
+                .map(|(holder, _)| (holder, self.workers[0].is_some()));
             self.fence = self.fence.min(MOST_CLAIMS - 1);
             let healthy = self.rolled_out(Rollout::Healthy);
             let moved = self
@@ -221,7 +228,10 @@ fn explore(initial: World) -> HashSet<World> {
     while let Some(world) = open.pop_front() {
         for next in world.successors() {
             let done = world.superseded && next.job != world.job;
-            assert!(!done, "somebody who lost the task changed what came after: {world:?} → {next:?}");
+            assert!(
+                !done,
+                "somebody who lost the task changed what came after: {world:?} → {next:?}"
+            );
             if seen.insert(next.clone()) {
                 open.push_back(next);
             }
@@ -244,13 +254,20 @@ fn in_every_order_of_events_nomad_takes_one_version_and_the_deployment_can_end()
     };
     for before in [None, Some(stopped), Some(running)] {
         let worlds = explore(World::with(before));
-        assert!(worlds.len() > 1_000, "too few orders to mean anything: {}", worlds.len());
+        assert!(
+            worlds.len() > 1_000,
+            "too few orders to mean anything: {}",
+            worlds.len()
+        );
         assert!(worlds.iter().any(|world| world.ended == Some(Ok(()))));
         let failed = Some(Err(Cause::Unhealthy));
         assert!(worlds.iter().any(|world| world.ended == failed));
         for world in worlds {
             assert!(world.taken <= 1, "{world:?}");
-            assert!(world.clone().left_alone().is_some(), "it never ends: {world:?}");
+            assert!(
+                world.clone().left_alone().is_some(),
+                "it never ends: {world:?}"
+            );
         }
     }
 }
