@@ -88,8 +88,13 @@ async fn a_failing_check_fails_the_deployment_and_leaves_the_task_running(stage:
 async fn a_check_that_fails_has_failed_when_asked_for(stage: &Stage) {
     let job = unreachable(stage);
     stage.register(&job).await;
+    // Before that its node may not know it yet.
+    let allocation = stage
+        .allocation(&job, "a running allocation", |allocation| {
+            allocation.client_status == ClientStatus::Running
+        })
+        .await;
     let check = eventually("a failed check", async || {
-        let allocation = stage.allocations(&job).await.into_iter().next()?;
         let checks = stage.nomad.checks(&allocation.id).await.unwrap();
         let mut failed = checks.into_values();
         failed.find(|check| check.status == CheckStatus::Failure)
