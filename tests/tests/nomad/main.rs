@@ -8,6 +8,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod checks;
 mod events;
 mod failing;
 mod logs;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
     }
 
     let scenarios: Vec<Scenario> = [
+        checks::scenarios(),
         events::scenarios(),
         failing::scenarios(),
         logs::scenarios(),

@@ -68,18 +68,17 @@ async fn without_a_change_the_answer_comes_when_the_wait_is_over(stage: &Stage) 
 
 async fn an_absent_job_can_be_waited_for(stage: &Stage) {
     let job = stage.sleeper();
-    let index = async || {
-        let absent = stage.nomad.job(id(&job)).await.unwrap_err();
-        assert_eq!(absent.kind(), ErrorKind::NotFound);
-        absent.index().unwrap()
+    let not_found = |error: nomad::Error| {
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        error.index().unwrap()
     };
-    // Other scenarios change jobs meanwhile, which wakes who waits for one that is absent.
+    let mut index = not_found(stage.nomad.job(id(&job)).await.unwrap_err());
     let waiting = async {
         loop {
-            let waiting = stage.nomad.after(after(index().await));
-            match waiting.job(id(&job)).await {
+            match stage.nomad.after(after(index)).job(id(&job)).await {
                 Ok(found) => return found,
-                Err(error) => assert_eq!(error.kind(), ErrorKind::NotFound),
+                // Other scenarios change jobs meanwhile, which wakes who waits for one that is absent.
+                Err(error) => index = not_found(error),
             }
         }
     };

@@ -82,9 +82,15 @@ async fn a_job_registered_as_stopped_stops_under_the_expected_index(stage: &Stag
     assert_eq!(refusal(stale).0, ErrorKind::IndexConflict);
     let stopped = stage.nomad.register(&document, Some(index)).await.unwrap();
     stage.finished(&stopped.evaluation_id).await;
-    let view = stage.view(&job).await;
-    assert_eq!((view.version, view.stop), (1, true));
-    assert_eq!(view.job_modify_index, stopped.job_modify_index);
+    assert_eq!(
+        stage.versions(&job).await,
+        [(1, false, true), (0, true, false)],
+        "unlike a deletion it does not inherit stability"
+    );
+    assert_eq!(
+        stage.view(&job).await.job_modify_index,
+        stopped.job_modify_index
+    );
     dead(stage, &job).await;
     let ended = stage
         .allocation(&job, "a complete allocation", |allocation| {

@@ -194,7 +194,7 @@ impl Cluster {
         let eligible = plan
             .failed
             .values()
-            .all(|metric| metric.get("ConstraintFiltered").is_none_or(Value::is_null));
+            .any(|metric| metric.get("ConstraintFiltered").is_none_or(Value::is_null));
         Evaluation {
             class_eligibility: Some([(self.node.class(), eligible)].into()),
             failed_placements: plan.failed.clone(),

@@ -264,7 +264,8 @@ impl Cluster {
         allocations.into_iter().collect()
     }
 
-    /// Gives back what a finished allocation took of the node, and lets blocked evaluations try again.
+    /// Gives back what a finished allocation took of the node, and lets evaluations try again that wait for capacity. Those
+    /// that no node of a class fits do not wait for it.
     pub fn release(&mut self, id: Uuid) {
         let Some(allocation) = self
             .allocations
@@ -284,7 +285,12 @@ impl Cluster {
         for port in ports {
             self.used_ports.remove(&port);
         }
-        for evaluation in self.blocked.clone() {
+        let waiting = self.blocked.iter().filter(|id| {
+            let evaluation = self.evaluations.get(id);
+            let classes = evaluation.and_then(|evaluation| evaluation.class_eligibility.as_ref());
+            classes.is_none_or(|classes| classes.values().any(|eligible| *eligible))
+        });
+        for evaluation in waiting.copied().collect::<Vec<_>>() {
             self.timers
                 .after(Duration::ZERO, Timer::Evaluate(evaluation));
         }
