@@ -30,8 +30,8 @@ use crate::{
 const PASSWORD: &str = "correct horse battery";
 const TYPES: [&str; 6] = [
     "database",
-    "web-server",
-    "message-queue",
+    "web_server",
+    "message_queue",
     "monitoring",
     "devops",
     "custom",

@@ -150,7 +150,8 @@ impl TestApp {
         row.get(0)
     }
 
-    async fn database_client(&self) -> tokio_postgres::Client {
+    /// A session of the role that works across tenants.
+    pub async fn database_client(&self) -> tokio_postgres::Client {
         let url = self.database.url();
         let (client, connection) =
             tokio_postgres::connect(url.expose_secret(), tokio_postgres::NoTls)

@@ -1,5 +1,6 @@
 //! What operators see of a server: whether it is ready, and whose request it was.
 
+use futures::join;
 use reqwest::{Method, StatusCode};
 
 use crate::app::TestApp;
@@ -45,4 +46,42 @@ async fn a_request_keeps_the_id_it_came_with_unless_that_is_unfit_for_a_log() {
         let given = ask(unfit).await;
         assert!(given != unfit && !given.is_empty(), "{given}");
     }
+}
+
+#[actix_web::test]
+async fn a_request_that_gets_no_connection_in_time_is_told_when_to_come_back() {
+    let app = TestApp::with(&[
+        ("NOMAD_SERVICES__DATABASE__MAX_OPEN", "1"),
+        ("NOMAD_SERVICES__DATABASE__MAX_IDLE", "1"),
+        ("NOMAD_SERVICES__DATABASE__ACQUIRE_TIMEOUT", "500ms"),
+    ])
+    .await;
+    let ada = app.register("ada").await;
+    let (blocker, observer) = join!(app.database_client(), app.database_client());
+    let lock = "BEGIN; SELECT FROM tenants FOR UPDATE";
+    blocker.batch_execute(lock).await.unwrap();
+    let create = ada.service("database");
+    let meanwhile = async {
+        // From then on the only connection waits for the lock.
+        let waiting = "SELECT COUNT(*) FROM pg_locks JOIN pg_stat_activity USING (pid)
+             WHERE NOT granted AND datname = current_database()";
+        while observer
+            .query_one(waiting, &[])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+            == 0
+        {
+            tokio::task::yield_now().await;
+        }
+        let refused = ada.request(Method::GET, "/services").send().await;
+        blocker.batch_execute("ROLLBACK").await.unwrap();
+        refused
+    };
+    let (_, refused) = join!(create, meanwhile);
+    let problem = refused.json();
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE, "{problem}");
+    let wait: u64 = refused.header("retry-after").unwrap().parse().unwrap();
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(ada.get("/services").await.0, StatusCode::OK);
 }

@@ -51,6 +51,7 @@ async fn a_server_killed_at_any_moment_finishes_its_deployment_and_nomad_sees_on
     let url = database.url();
     let variables = [
         ("ENVIRONMENT", "production"),
+        ("NOMAD_SERVICES__LOG__FORMAT", "text"),
         ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
         ("DATABASE_URL", url.expose_secret()),
         ("JWT_SECRET", SECRET),

@@ -6,4 +6,5 @@ mod killed;
 mod once;
 mod process;
 mod readme;
+mod replicas;
 mod serve;
