@@ -56,7 +56,6 @@ async fn a_server_killed_at_any_moment_finishes_its_deployment_and_nomad_sees_on
         ("DATABASE_URL", url.expose_secret()),
         ("JWT_SECRET", SECRET),
         ("NOMAD_ADDR", &nomad),
-        ("NOMAD_SERVICES__LOG__FORMAT", "text"),
         ("LOG_LEVEL", "error"),
         ("NOMAD_SERVICES__DEPLOYMENTS__LEASE", "1s"),
         ("NOMAD_SERVICES__DEPLOYMENTS__POLL_INTERVAL", "50ms"),

@@ -210,7 +210,9 @@ impl World {
             self.lease = self
                 .lease
                 .map(|(holder, _)| (holder, self.workers[0].is_some()));
-            self.fence = self.fence.min(MOST_CLAIMS - 1);
+            if self.workers[0].is_none() {
+                self.fence = self.fence.min(MOST_CLAIMS - 1);
+            }
             let healthy = self.rolled_out(Rollout::Healthy);
             let moved = self
                 .claimed(0)
