@@ -10,6 +10,9 @@ pub const VARIABLE: &str = "TEST_DATABASE_URL";
 
 const TEMPLATE: &str = "nomad_services_template";
 
+/// How long a test waits for its database to be gone.
+const PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// The same in every test process: whoever holds it makes the template.
 const LOCK: i64 = 0x7465_7374;
 
@@ -89,8 +92,10 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let (server, name) = (self.server.clone(), self.name.clone());
+        let (tell, told) = std::sync::mpsc::channel::<()>();
         // A test's own runtime may be ending already.
-        let dropping = std::thread::spawn(move || {
+        std::thread::spawn(move || {
+            let _tell = tell;
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
@@ -102,7 +107,9 @@ impl Drop for TestDatabase {
                 }
             });
         });
-        let _ = dropping.join();
+        // PostgreSQL drops nothing while anybody is half signed in, and that may be a task of the test's own runtime, which
+        // goes on only once this has returned.
+        let _ = told.recv_timeout(PATIENCE);
     }
 }
 
