@@ -81,7 +81,8 @@ impl Server {
         // The orchestrator is the last line, because the metrics are off.
         while !banner.contains("  orchestrator") {
             let line = told.recv_timeout(PATIENCE);
-            banner.push_str(&line.unwrap_or_else(|_| panic!("the server is not ready: {banner}")));
+            assert!(line.is_ok(), "the server is not ready: {banner}");
+            banner.push_str(&line.unwrap_or_default());
             banner.push('\n');
         }
         Self { child, banner }
