@@ -19,11 +19,21 @@ fn settings(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
 fn settings_with_file(name: &str, text: &str, pairs: &[(&str, &str)]) -> Result<Settings, String> {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join(name), text).unwrap();
-    Settings::from_sources(folder.path(), &variables(pairs)).map_err(|error| {
-        error
-            .to_string()
-            .replace(&folder.path().display().to_string(), "config")
-    })
+    Settings::from_sources(folder.path(), &variables(pairs))
+        .map_err(|error| with_short_path(&error.to_string(), folder.path()))
+}
+
+/// With `config` in place of the folder, however it was written: from the root, or from where the tests run.
+fn with_short_path(message: &str, folder: &Path) -> String {
+    let name = folder.file_name().unwrap().to_str().unwrap();
+    let (mut short, mut rest) = (String::new(), message);
+    while let Some((before, after)) = rest.split_once(name) {
+        let begin = before.rfind([' ', '(', '\n']).map_or(0, |place| place + 1);
+        short.push_str(&before[..begin]);
+        short.push_str("config");
+        rest = after;
+    }
+    short + rest
 }
 
 fn production(pairs: &[(&str, &str)]) -> Result<Settings, SettingsError> {
