@@ -11,6 +11,7 @@ pub mod plan;
 pub mod policy;
 pub mod service;
 pub mod service_config;
+pub mod service_template;
 pub mod subscription;
 pub mod template;
 pub mod tenant;

@@ -36,6 +36,8 @@ pub enum Resource {
     Service(TenantId),
     /// A user's own profile.
     Profile(UserId),
+    /// The templates a tenant may use.
+    Templates,
     /// The platform's list of users.
     PlatformUsers,
 }
@@ -57,8 +59,9 @@ pub fn can(actor: &Actor, action: Action, resource: Resource) -> bool {
         (Resource::Profile(user), _) => {
             actor.user == user && matches!(action, Action::Read | Action::Update)
         }
+        (Resource::Templates, Role::User | Role::TenantAdmin) => action == Action::Read,
         (Resource::PlatformUsers, Role::Admin) => matches!(action, Action::Read | Action::Update),
-        (Resource::Service(_), Role::Admin)
+        (Resource::Service(_) | Resource::Templates, Role::Admin)
         | (Resource::PlatformUsers, Role::User | Role::TenantAdmin) => false,
     }
 }
@@ -88,16 +91,19 @@ admin        own service     -
 admin        other's service -
 admin        own profile     read update
 admin        other's profile -
+admin        templates       -
 admin        platform users  read update
 user         own service     read create update delete operate
 user         other's service -
 user         own profile     read update
 user         other's profile -
+user         templates       read
 user         platform users  -
 tenant_admin own service     read create update delete operate
 tenant_admin other's service -
 tenant_admin own profile     read update
 tenant_admin other's profile -
+tenant_admin templates       read
 tenant_admin platform users  -
 ";
 
@@ -110,6 +116,7 @@ tenant_admin platform users  -
             ("other's service", Resource::Service(other)),
             ("own profile", Resource::Profile(user)),
             ("other's profile", Resource::Profile(other_user)),
+            ("templates", Resource::Templates),
             ("platform users", Resource::PlatformUsers),
         ];
         let actions = [

@@ -11,6 +11,7 @@ mod rows;
 mod scope;
 pub mod services;
 pub mod sign_in;
+pub mod templates;
 pub mod users;
 
 pub use connection::{

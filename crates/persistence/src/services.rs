@@ -250,14 +250,16 @@ fn admission(tenant: &[QueryResult], services: &[QueryResult]) -> Result<Admissi
     })
 }
 
+/// The pattern of every text that contains this one.
+pub(crate) fn containing(text: &str) -> String {
+    let escaped = text
+        .replace('\\', "\\\\")
+        .replace('%', "\\%")
+        .replace('_', "\\_");
+    format!("%{escaped}%")
+}
+
 fn condition(filter: &ServiceFilter) -> Condition {
-    let like = |text: &str| {
-        let escaped = text
-            .replace('\\', "\\\\")
-            .replace('%', "\\%")
-            .replace('_', "\\_");
-        format!("%{escaped}%")
-    };
     Condition::all()
         .add_option(
             filter
@@ -269,7 +271,7 @@ fn condition(filter: &ServiceFilter) -> Condition {
                 .status
                 .map(|wanted| service::Column::Status.eq(stored_status(wanted))),
         )
-        .add_option(filter.text.as_deref().map(like).map(|pattern| {
+        .add_option(filter.text.as_deref().map(containing).map(|pattern| {
             Condition::any()
                 .add(Expr::col(service::Column::Name).ilike(pattern.clone()))
                 .add(Expr::col(service::Column::Description).ilike(pattern))
@@ -285,7 +287,7 @@ fn plan_of(stored: tenant::Plan) -> Plan {
     }
 }
 
-fn type_of(stored: service::ServiceType) -> ServiceType {
+pub(crate) fn type_of(stored: service::ServiceType) -> ServiceType {
     match stored {
         service::ServiceType::Database => ServiceType::Database,
         service::ServiceType::WebServer => ServiceType::WebServer,
@@ -296,7 +298,7 @@ fn type_of(stored: service::ServiceType) -> ServiceType {
     }
 }
 
-fn stored_type(service_type: ServiceType) -> service::ServiceType {
+pub(crate) fn stored_type(service_type: ServiceType) -> service::ServiceType {
     match service_type {
         ServiceType::Database => service::ServiceType::Database,
         ServiceType::WebServer => service::ServiceType::WebServer,

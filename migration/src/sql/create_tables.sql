@@ -105,6 +105,8 @@ CREATE INDEX service_templates_type_idx ON service_templates (type);
 CREATE INDEX service_templates_category_idx ON service_templates (category);
 CREATE INDEX service_templates_created_by_idx ON service_templates (created_by);
 CREATE INDEX service_templates_is_public_idx ON service_templates (is_public);
+-- The list of templates pages by this key, in either direction.
+CREATE INDEX service_templates_created_at_id_idx ON service_templates (created_at, id);
 
 CREATE TABLE audit_logs (
     id UUID PRIMARY KEY DEFAULT gen_random_uuid(),

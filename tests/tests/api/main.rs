@@ -17,4 +17,5 @@ mod older_clients;
 mod operations;
 mod requests;
 mod services;
+mod templates;
 mod users;

@@ -10,6 +10,7 @@ mod inspection;
 mod log_events;
 mod paging;
 mod services;
+mod templates;
 mod users;
 
 use actix_web::{
@@ -74,6 +75,8 @@ routes! {
     "/api/v1/services/{id}/logs" => get inspection::logs;
     "/api/v1/services/{id}/metrics" => get inspection::metrics;
     "/api/v1/deployments/{id}" => get deployments::read;
+    "/api/v1/templates" => get templates::list;
+    "/api/v1/templates/{id}" => get templates::read;
     "/api/v1/admin/users" => get admin::list_users;
     "/api/v1/admin/users/{id}/role" => put admin::set_role;
     "/api/v1/admin/users/{id}/activate" => put admin::activate;

@@ -5,3 +5,4 @@ pub mod deployments;
 pub mod profiles;
 pub mod services;
 pub mod sessions;
+pub mod templates;

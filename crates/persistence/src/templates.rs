@@ -1,0 +1,121 @@
+//! Templates of services: everybody's public ones, and those of the caller's tenant.
+
+use domain::{Error, ServiceType, UserId, policy::Actor, service_template::ServiceTemplate};
+use entity::service_template::{Column, Entity, Model};
+use sea_orm::{
+    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait,
+    prelude::Uuid,
+    sea_query::{Asterisk, Expr, Func, extension::postgres::PgExpr},
+};
+
+use crate::{
+    TenantRead,
+    page::{Page, PageRequest, Position},
+    rows::{missing, read, timestamp},
+    services::{containing, stored_type, type_of},
+};
+
+/// Which templates to list.
+#[derive(Clone, Debug, Default)]
+pub struct TemplateFilter {
+    /// Filed under this.
+    pub category: Option<String>,
+    /// For services of this type.
+    pub service_type: Option<ServiceType>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// With this text in the name or the description, in any case.
+    pub text: Option<String>,
+}
+
+fn template(row: &QueryResult) -> Result<ServiceTemplate, Error> {
+    let row: Model = read(row)?;
+    Ok(ServiceTemplate {
+        id: row.id,
+        name: row.name,
+        service_type: type_of(row.r#type),
+        description: row.description,
+        icon: row.icon,
+        category: row.category,
+        tags: row.tags.unwrap_or_default(),
+        config: row.config,
+        is_public: row.is_public.ok_or_else(|| missing("is_public"))?,
+        created_by: UserId(row.created_by),
+        created_at: timestamp(row.created_at)?,
+        updated_at: timestamp(row.updated_at)?,
+    })
+}
+
+impl TenantRead<'_> {
+    /// The templates the tenant may use, newest first, and how many there are.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn list_templates(
+        &self,
+        filter: &TemplateFilter,
+        request: PageRequest,
+    ) -> Result<(Actor, Page<ServiceTemplate>), Error> {
+        let count = Entity::find()
+            .filter(condition(filter))
+            .select_only()
+            .expr_as(Func::count(Expr::col(Asterisk)), "total")
+            .build(DbBackend::Postgres);
+        let mut list = Entity::find()
+            .filter(condition(filter))
+            .order_by_desc(Column::CreatedAt)
+            .order_by_desc(Column::Id)
+            .limit(request.limit + 1);
+        if let Some(after) = request.after {
+            list = list.filter(after.before(Column::CreatedAt, Column::Id));
+        }
+        let statements = [list.build(DbBackend::Postgres), count];
+        let (actor, [list, count]) = self.fetch(statements).await?;
+        let templates = list.iter().map(template).collect::<Result<_, _>>()?;
+        let page = Page::new(
+            templates,
+            &count,
+            request.limit,
+            |last: &ServiceTemplate| Position::new(last.created_at, last.id),
+        )?;
+        Ok((actor, page))
+    }
+
+    /// The template with this id.
+    ///
+    /// # Errors
+    /// `not_found`, also for one that another tenant keeps to itself.
+    pub async fn template(&self, id: Uuid) -> Result<(Actor, ServiceTemplate), Error> {
+        let find = Entity::find_by_id(id).build(DbBackend::Postgres);
+        let (actor, [rows]) = self.fetch([find]).await?;
+        let row = rows.first().ok_or_else(|| Error::not_found("template"))?;
+        Ok((actor, template(row)?))
+    }
+}
+
+fn condition(filter: &TemplateFilter) -> Condition {
+    Condition::all()
+        .add_option(
+            filter
+                .category
+                .as_ref()
+                .map(|category| Column::Category.eq(category)),
+        )
+        .add_option(
+            filter
+                .service_type
+                .map(|wanted| Column::Type.eq(stored_type(wanted))),
+        )
+        .add_option(
+            filter
+                .tag
+                .as_ref()
+                .map(|tag| Expr::col(Column::Tags).contains(vec![tag.clone()])),
+        )
+        .add_option(filter.text.as_deref().map(containing).map(|pattern| {
+            Condition::any()
+                .add(Expr::col(Column::Name).ilike(pattern.clone()))
+                .add(Expr::col(Column::Description).ilike(pattern))
+        }))
+}
