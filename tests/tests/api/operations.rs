@@ -53,7 +53,7 @@ async fn a_request_that_gets_no_connection_in_time_is_told_when_to_come_back() {
     let app = TestApp::with(&[
         ("NOMAD_SERVICES__DATABASE__MAX_OPEN", "1"),
         ("NOMAD_SERVICES__DATABASE__MAX_IDLE", "1"),
-        ("NOMAD_SERVICES__DATABASE__ACQUIRE_TIMEOUT", "500ms"),
+        ("NOMAD_SERVICES__DATABASE__ACQUIRE_TIMEOUT", "3s"),
     ])
     .await;
     let ada = app.register("ada").await;
