@@ -15,6 +15,8 @@ use secrecy::{ExposeSecret, SecretString};
 mod m20261124_000001_create_tables;
 mod m20261124_000002_create_supporting_tables;
 mod m20261124_000003_enable_row_level_security;
+mod m20261124_000004_record_audit;
+mod m20261124_000005_refuse_foreign_references;
 
 /// Any number, the same in every replica: whoever holds this lock migrates, the others wait.
 const LOCK: i64 = 0x6e6f_6d61_6473;
@@ -39,6 +41,8 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000001_create_tables::Migration),
             Box::new(m20261124_000002_create_supporting_tables::Migration),
             Box::new(m20261124_000003_enable_row_level_security::Migration),
+            Box::new(m20261124_000004_record_audit::Migration),
+            Box::new(m20261124_000005_refuse_foreign_references::Migration),
         ]
     }
 }

@@ -4,13 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use actix_cors::Cors;
 use actix_web::{
+    HttpMessage,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
-    http::header,
+    http::{StatusCode, header},
     middleware::Next,
     web::Data,
 };
 use domain::Error;
+use persistence::{Acting, SystemPurpose, audit};
+use serde_json::json;
 
 use crate::{
     lifecycle::Phase, problem::Problem, request_id::X_REQUEST_ID, settings::CorsSettings,
@@ -19,6 +22,8 @@ use crate::{
 
 /// How long a browser may remember what it was allowed, in seconds.
 const MAX_AGE: usize = 3600;
+/// The longest path that is kept, in characters: what its column holds.
+const RESOURCE: usize = 255;
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Lets web pages of the origins in `settings` call the API and read what its answers' headers say. They send an access
@@ -41,6 +46,41 @@ pub(crate) fn cors(settings: &CorsSettings) -> Cors {
         .origins
         .iter()
         .fold(cors, |cors, origin| cors.allowed_origin(origin.as_str()))
+}
+
+/// Records in the audit that somebody who is known was refused. Their own transaction was rolled back, so this is another.
+///
+/// # Errors
+/// As what comes next.
+pub(crate) async fn record_refusals<B: MessageBody>(
+    request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let answer = next.call(request).await?;
+    if answer.status() != StatusCode::FORBIDDEN {
+        return Ok(answer);
+    }
+    let request = answer.request();
+    let acting = request.extensions().get::<Acting>().cloned();
+    if let (Some(acting), Some(state)) = (acting, request.app_data::<Data<Arc<State>>>()) {
+        let path = request.path();
+        let resource: String = path
+            .strip_prefix("/api/v1/")
+            .unwrap_or(path)
+            .chars()
+            .take(RESOURCE)
+            .collect();
+        let details = json!({"method": request.method().as_str()});
+        let event = audit::event("access.refused", resource, details);
+        let recorded = match state.database.system(SystemPurpose::Refusal, &acting).await {
+            Ok(transaction) => transaction.finish([event]).await.map(drop),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = recorded {
+            tracing::error!(cause = ?error, "a refusal could not be recorded");
+        }
+    }
+    Ok(answer)
 }
 
 /// Answers calls of the API with 503 until the database is ready for them.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use persistence::{Database, SystemPurpose};
+use persistence::{Acting, Database, SystemPurpose};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +16,10 @@ pub async fn run(database: Database, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = pauses.tick() => {}
         }
-        let removed = match database.system(SystemPurpose::Retention).await {
+        let removed = match database
+            .system(SystemPurpose::Retention, &Acting::product())
+            .await
+        {
             Ok(transaction) => transaction.remove_expired_answers().await,
             Err(error) => Err(error),
         };

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    Database, SystemPurpose, SystemTx,
+    Acting, Database, SystemPurpose, SystemTx,
     rows::{missing, read},
 };
 
@@ -131,7 +131,8 @@ impl Database {
     }
 
     async fn deployment(&self) -> Result<SystemTx> {
-        self.system(SystemPurpose::Deployment).await
+        let acting = Acting::product();
+        self.system(SystemPurpose::Deployment, &acting).await
     }
 
     async fn write(&self, statement: Statement) -> Result<()> {

@@ -17,7 +17,7 @@ use sea_orm::{
 use serde_json::json;
 
 use crate::{
-    TenantRead, TenantTx,
+    TenantRead, TenantTx, audit,
     idempotency::Answer,
     page::{Page, PageRequest, Position},
     rows::{first, missing, read, timestamp},
@@ -204,8 +204,13 @@ impl TenantTx {
                 ServiceStatus::Pending.as_str().into(),
             ],
         );
-        self.finish_answered([statement], |[rows]| only(&rows, "service"), answer)
-            .await
+        let event = requested(new.action, new.service.id);
+        self.finish_answered(
+            [statement, event],
+            |[rows, _]| only(&rows, "service"),
+            answer,
+        )
+        .await
     }
 
     /// Writes down that there was nothing to do, and commits; `answer` is what its caller is told.
@@ -215,6 +220,7 @@ impl TenantTx {
     pub async fn insert_completed_deployment(
         self,
         actor: &Actor,
+        action: DeploymentAction,
         service: ServiceId,
         place: &JobPlace,
         answer: impl FnOnce(&Deployment) -> Answer,
@@ -226,8 +232,13 @@ impl TenantTx {
         ];
         let statement =
             Statement::from_sql_and_values(DbBackend::Postgres, INSERT_COMPLETED, values);
-        self.finish_answered([statement], |[rows]| only(&rows, "service"), answer)
-            .await
+        let event = requested(action, service);
+        self.finish_answered(
+            [statement, event],
+            |[rows, _]| only(&rows, "service"),
+            answer,
+        )
+        .await
     }
 
     /// Removes a service with its deployments, has a worker purge what it left in Nomad within `deadline`, and commits.
@@ -243,6 +254,14 @@ impl TenantTx {
         let delete = Statement::from_sql_and_values(DbBackend::Postgres, DELETE_SERVICE, values);
         self.finish([delete]).await.map(drop)
     }
+}
+
+fn requested(action: DeploymentAction, service: ServiceId) -> Statement {
+    audit::event(
+        &format!("service.{action}"),
+        format!("services/{service}"),
+        json!({}),
+    )
 }
 
 /// What a start keeps of the service, which may change before a worker comes to it.

@@ -7,6 +7,8 @@ use domain::Error;
 use sea_orm::DbErr;
 use tokio_postgres::error::SqlState;
 
+use crate::connection::ExchangeError;
+
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// What a violated unique index means to whoever caused it.
@@ -51,7 +53,11 @@ pub(crate) fn unavailable(detail: &str) -> Error {
     Error::unavailable("database_unavailable", detail, RETRY_AFTER)
 }
 
-pub(crate) fn of(error: tokio_postgres::Error) -> Error {
+pub(crate) fn of(error: ExchangeError) -> Error {
+    let error = match error {
+        ExchangeError::Postgres(error) => error,
+        ExchangeError::ChangesContext => return Error::internal(error),
+    };
     let (code, constraint) = match error.as_db_error() {
         Some(refused) => (Some(refused.code().clone()), refused.constraint()),
         None => (None, None),

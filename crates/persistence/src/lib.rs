@@ -1,6 +1,7 @@
 //! The only place that builds SQL. A tenant's transaction is the repository: its functions stand in one file for each
 //! resource, and none of them takes a tenant id, because the transaction was opened for one.
 
+pub mod audit;
 mod connection;
 mod deployment_queue;
 pub mod deployments;
@@ -18,5 +19,6 @@ pub use connection::{
     ConnectionSettings, Connections, Database, PoolSettings, SetupError, SslMode, SystemPurpose,
     SystemTx, TenantRead, TenantTx, Transaction,
 };
-pub use scope::TenantScope;
+pub use scope::{Acting, Origin, SYSTEM_USER, TenantScope};
+pub use sea_orm::Statement;
 pub use users::User;

@@ -4,11 +4,29 @@
 use std::net::IpAddr;
 
 use domain::{TenantId, UserId};
-use sea_orm::{DbBackend, Statement};
+use sea_orm::{DbBackend, Statement, prelude::Uuid};
 
-const CONTEXT: &str = "SELECT set_config('app.tenant_id', $1, true), set_config('app.user_id', $2, true), \
+/// Sets the context of the transaction under way.
+pub(crate) const CONTEXT: &str = "SELECT set_config('app.tenant_id', $1, true), set_config('app.user_id', $2, true), \
      set_config('app.request_id', $3, true), set_config('app.ip_address', $4, true), \
-     set_config('app.user_agent', $5, true)";
+     set_config('app.user_agent', $5, true), set_config('app.reason', $6, true)";
+
+/// The longest that is kept of what a client calls itself, in characters.
+const USER_AGENT: usize = 512;
+
+/// The user who owns what the product does by itself; made by a migration, and never signs in.
+pub const SYSTEM_USER: UserId = UserId(Uuid::from_u128(1));
+
+/// The request something is done through, for the log and the audit.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Origin {
+    /// The request's id; empty where there is none.
+    pub request_id: String,
+    /// Where it came from.
+    pub ip_address: Option<IpAddr>,
+    /// What the client calls itself.
+    pub user_agent: Option<String>,
+}
 
 /// The tenant a transaction sees, and on whose behalf.
 #[derive(Clone, Debug)]
@@ -17,36 +35,90 @@ pub struct TenantScope {
     pub tenant: TenantId,
     /// The user who acts.
     pub user: UserId,
-    /// The request's id, for the log and the audit.
-    pub request_id: String,
-    /// Where the request came from.
-    pub ip_address: Option<IpAddr>,
-    /// What the client calls itself.
-    pub user_agent: Option<String>,
+    /// The request.
+    pub origin: Origin,
+    /// Why a platform administrator acts inside the tenant; a member gives no reason.
+    pub reason: Option<String>,
 }
 
-impl TenantScope {
+/// On whose behalf a transaction works across tenants.
+#[derive(Clone, Debug, Default)]
+pub struct Acting {
+    /// The user who acts; nobody where nobody is known yet.
+    pub user: Option<UserId>,
+    /// The tenant whose audit trail shows what happens.
+    pub tenant: Option<TenantId>,
+    /// The request.
+    pub origin: Origin,
+    /// Why, where that has to be said.
+    pub reason: Option<String>,
+}
+
+impl Acting {
+    /// The product itself, without a request.
+    pub fn product() -> Self {
+        Self {
+            user: Some(SYSTEM_USER),
+            ..Self::default()
+        }
+    }
+
+    /// Nobody who is known yet.
+    pub fn nobody(origin: Origin) -> Self {
+        Self {
+            origin,
+            ..Self::default()
+        }
+    }
+
+    /// A user.
+    pub fn user(user: UserId, tenant: Option<TenantId>, origin: Origin) -> Self {
+        Self {
+            user: Some(user),
+            tenant,
+            origin,
+            reason: None,
+        }
+    }
+
     pub(crate) fn statement(&self) -> Statement {
-        let address = self
-            .ip_address
-            .map(|address| address.to_string())
-            .unwrap_or_default();
-        // PostgreSQL stores no NUL, and a client may send one.
-        let user_agent = self
-            .user_agent
-            .as_deref()
-            .unwrap_or_default()
-            .replace('\0', "");
+        let text = |id: Option<String>| id.unwrap_or_default();
+        let Origin {
+            request_id,
+            ip_address,
+            user_agent,
+        } = &self.origin;
         Statement::from_sql_and_values(
             DbBackend::Postgres,
             CONTEXT,
             [
-                self.tenant.to_string().into(),
-                self.user.to_string().into(),
-                self.request_id.clone().into(),
-                address.into(),
-                user_agent.into(),
+                text(self.tenant.map(|tenant| tenant.to_string())).into(),
+                text(self.user.map(|user| user.to_string())).into(),
+                request_id.clone().into(),
+                text(ip_address.map(|address| address.to_string())).into(),
+                printable(user_agent.as_deref()).into(),
+                printable(self.reason.as_deref()).into(),
             ],
         )
     }
+}
+
+impl From<&TenantScope> for Acting {
+    fn from(scope: &TenantScope) -> Self {
+        Self {
+            user: Some(scope.user),
+            tenant: Some(scope.tenant),
+            origin: scope.origin.clone(),
+            reason: scope.reason.clone(),
+        }
+    }
+}
+
+/// PostgreSQL stores no NUL, and a client may send one.
+fn printable(text: Option<&str>) -> String {
+    let characters = text.unwrap_or_default().chars();
+    characters
+        .filter(|character| *character != '\0')
+        .take(USER_AGENT)
+        .collect()
 }

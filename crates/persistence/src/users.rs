@@ -14,7 +14,7 @@ use sea_orm::{
 };
 
 use crate::{
-    SystemTx, TenantRead, TenantTx,
+    SYSTEM_USER, SystemTx, TenantRead, TenantTx,
     idempotency::Answer,
     page::{Page, PageRequest, Position},
     rows::{all, first, missing, timestamp},
@@ -48,6 +48,8 @@ pub struct User {
 /// A user to be made.
 #[derive(Clone, Debug)]
 pub struct NewUser {
+    /// Its identifier, known before it is made so that the audit can name who registers.
+    pub id: UserId,
     /// In lower case.
     pub email: String,
     /// In lower case.
@@ -104,8 +106,8 @@ const INSERT_TENANT: &str = "WITH tenant AS ( \
              current_period_start) \
          SELECT id, plan, $5, $6, max_services, 0, CURRENT_TIMESTAMP FROM tenant \
      ) \
-     INSERT INTO users (email, username, password, first_name, last_name, role, tenant_id) \
-     SELECT $7, $8, $9, $10, $11, $12, id FROM tenant RETURNING *";
+     INSERT INTO users (id, email, username, password, first_name, last_name, role, tenant_id) \
+     SELECT $7, $8, $9, $10, $11, $12, $13, id FROM tenant RETURNING *";
 
 impl SystemTx {
     /// Makes a tenant with a subscription and its first user, and commits: one round trip. `answer` is what the user is told.
@@ -132,6 +134,7 @@ impl SystemTx {
                 max_services.into(),
                 SubscriptionStatus::Active.as_str().into(),
                 BillingCycle::Monthly.as_str().into(),
+                user.id.0.into(),
                 user.email.into(),
                 user.username.into(),
                 user.password_hash.into(),
@@ -150,6 +153,7 @@ impl SystemTx {
     /// `email_taken` or `username_taken`.
     pub async fn insert_administrator(self, administrator: NewUser) -> Result<User, Error> {
         let row = user::ActiveModel {
+            id: Set(administrator.id.0),
             email: Set(administrator.email),
             username: Set(administrator.username),
             password: Set(administrator.password_hash),
@@ -164,11 +168,14 @@ impl SystemTx {
         one(&rows)
     }
 
-    /// The user with this id, of any tenant, locked until the transaction ends.
+    /// The user with this id, of any tenant, locked until the transaction ends. The system user is nobody's to change.
     ///
     /// # Errors
     /// `not_found`.
     pub async fn lock_user(&self, id: UserId) -> Result<User, Error> {
+        if id == SYSTEM_USER {
+            return Err(Error::not_found("user"));
+        }
         let [rows] = self.rows([locked(id)]).await?;
         one(&rows)
     }
@@ -178,14 +185,15 @@ impl SystemTx {
     /// # Errors
     /// Fails where the database does not answer.
     pub async fn list_users(&self, request: PageRequest) -> Result<Page<User>, Error> {
-        let count = user::Entity::find()
+        let people = || user::Entity::find().filter(user::Column::Id.ne(SYSTEM_USER.0));
+        let count = people()
             .select_only()
             .expr_as(
                 Func::count(Expr::col(sea_orm::sea_query::Asterisk)),
                 "total",
             )
             .build(DbBackend::Postgres);
-        let mut list = user::Entity::find()
+        let mut list = people()
             .order_by_desc(user::Column::CreatedAt)
             .order_by_desc(user::Column::Id)
             .offset((request.offset > 0).then_some(request.offset))

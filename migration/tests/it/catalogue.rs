@@ -42,7 +42,7 @@ async fn every_foreign_key_is_indexed() {
 }
 
 /// What the schema holds, table by table in the order in which they were made, one line for each column, constraint,
-/// index, policy and grant.
+/// index, policy, grant and trigger, and the functions at the end.
 pub async fn describe(url: &SecretString) -> Vec<String> {
     let client = connect(url).await;
     let tables = client
@@ -65,9 +65,14 @@ pub async fn describe(url: &SecretString) -> Vec<String> {
         lines.push(format!(
             "  row level security: enabled {enabled}, forced {forced}"
         ));
-        for query in [POLICIES, GRANTS] {
+        for query in [POLICIES, GRANTS, TRIGGERS] {
             lines.extend(rows(&client, query, table.get(0)).await);
         }
+    }
+    let functions = rows(&client, FUNCTIONS, 0).await;
+    if !functions.is_empty() {
+        lines.push("functions".to_owned());
+        lines.extend(functions);
     }
     lines
 }
@@ -92,7 +97,7 @@ const INDEXES: &str = "
 
 const POLICIES: &str = "
     SELECT format('policy %s for %s to %s using %s check %s', polname,
-        CASE polcmd WHEN '*' THEN 'all' WHEN 'r' THEN 'select' ELSE polcmd::text END,
+        CASE polcmd WHEN '*' THEN 'all' WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' ELSE polcmd::text END,
         polroles[1]::regrole, pg_get_expr(polqual, polrelid), coalesce(pg_get_expr(polwithcheck, polrelid), 'none'))
     FROM pg_policy WHERE polrelid = $1 AND polpermissive AND cardinality(polroles) = 1
     ORDER BY polname";
@@ -101,6 +106,20 @@ const GRANTS: &str = "
     SELECT format('grant %s to %s', string_agg(privilege_type, ', ' ORDER BY privilege_type), grantee::regrole)
     FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = $1 AND grantee <> relowner
     GROUP BY grantee ORDER BY grantee::regrole::text";
+
+const TRIGGERS: &str = "
+    SELECT format('trigger %s', substring(pg_get_triggerdef(oid) FROM '(?:BEFORE|AFTER) .*'))
+    FROM pg_trigger WHERE tgrelid = $1 AND NOT tgisinternal
+    ORDER BY tgname";
+
+const FUNCTIONS: &str = "
+    SELECT format('function %s %s %s, for %s', pg_proc.oid::regprocedure,
+        CASE WHEN prosecdef THEN 'as its owner' ELSE 'as its caller' END, array_to_string(proconfig, ' '),
+        coalesce((SELECT string_agg(coalesce(nullif(grantee, 0)::regrole::text, 'everybody'), ', ')
+            FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) WHERE grantee <> proowner), 'its owner alone'))
+    FROM pg_proc WHERE pronamespace = 'public'::regnamespace AND $1 = 0::oid
+        AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    ORDER BY proname";
 
 async fn rows(client: &Client, query: &str, table: u32) -> Vec<String> {
     let rows = client.query(query, &[&table]).await.unwrap();

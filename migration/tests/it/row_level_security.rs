@@ -118,13 +118,49 @@ async fn a_row_for_another_tenant_is_refused() {
         format!(
             "INSERT INTO api_keys (name, key, user_id, tenant_id) VALUES ('k', 'k', '{ALPHA}', '{BETA}')"
         ),
-        format!("UPDATE services SET tenant_id = '{BETA}'"),
     ] {
         assert_eq!(
             refusal(&app, &foreign).await,
             SqlState::INSUFFICIENT_PRIVILEGE,
             "{foreign}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_points_at_another_tenants_row_is_refused_to_every_role() {
+    let database = with_two_tenants().await;
+    let app = connected_as(&database, "nomad_services_app").await;
+    enter(&app, ALPHA).await;
+    let system = connected_as(&database, "nomad_services_system").await;
+    for foreign in [
+        format!("UPDATE services SET created_by = '{BETA}' WHERE id = '{ALPHA}'"),
+        format!("UPDATE services SET tenant_id = '{BETA}' WHERE id = '{ALPHA}'"),
+        format!("UPDATE users SET tenant_id = '{BETA}' WHERE id = '{ALPHA}'"),
+        format!("UPDATE service_deployments SET deployed_by = '{BETA}' WHERE service_id = '{ALPHA}'"),
+        format!("UPDATE api_keys SET user_id = '{BETA}' WHERE user_id = '{ALPHA}'"),
+        format!("UPDATE subscriptions SET tenant_id = '{BETA}' WHERE tenant_id = '{ALPHA}'"),
+        format!("UPDATE deployment_tasks SET service_id = '{BETA}', finished_at = CURRENT_TIMESTAMP WHERE tenant_id = '{ALPHA}'"),
+        format!(
+            "UPDATE deployment_tasks SET deployment_id = (SELECT id FROM service_deployments WHERE service_id = '{BETA}')
+             WHERE tenant_id = '{ALPHA}'"
+        ),
+    ] {
+        let refused = refusal(&system, &foreign).await;
+        assert_eq!(refused, SqlState::FOREIGN_KEY_VIOLATION, "{foreign}");
+    }
+    for foreign in [
+        format!("UPDATE services SET created_by = '{BETA}'"),
+        format!("UPDATE services SET tenant_id = '{BETA}'"),
+        format!(
+            "INSERT INTO service_deployments (service_id, deployed_by) VALUES ('{ALPHA}', '{BETA}')"
+        ),
+        format!(
+            "INSERT INTO api_keys (name, key, user_id, tenant_id) VALUES ('k', 'k', '{BETA}', '{ALPHA}')"
+        ),
+    ] {
+        let refused = refusal(&app, &foreign).await;
+        assert_eq!(refused, SqlState::FOREIGN_KEY_VIOLATION, "{foreign}");
     }
 }
 
@@ -181,7 +217,6 @@ async fn with_two_tenants() -> TestDatabase {
                  INSERT INTO tenants (id, name, slug) VALUES ('{id}', '{id}', '{id}');
                  INSERT INTO users (id, email, username, password, tenant_id) VALUES ('{id}', '{id}', '{id}', '', '{id}');
                  INSERT INTO service_templates (name, type, is_public, created_by) VALUES ('', 'custom', false, '{id}');
-                 INSERT INTO audit_logs (user_id, tenant_id, action, resource) VALUES ('{id}', '{id}', '', '');
                  INSERT INTO subscriptions (tenant_id, plan) VALUES ('{id}', 'free');
                  INSERT INTO refresh_tokens (family_id, user_id, token_hash, expires_at)
                      VALUES ('{id}', '{id}', '{id}', CURRENT_TIMESTAMP);
@@ -220,11 +255,18 @@ async fn enter(client: &Client, tenant: &str) {
         .unwrap();
 }
 
-/// How many rows of each table the client sees.
+/// How many rows of each table the client sees; of the users and of the audit trail, which has several rows for each
+/// tenant, those of how many tenants.
 async fn visible(client: &Client) -> [usize; TABLES.len()] {
     let mut counts = [0; TABLES.len()];
     for (count, table) in counts.iter_mut().zip(TABLES) {
-        let rows = client.query(&format!("TABLE {table}"), &[]).await.unwrap();
+        let query = match table {
+            "users" | "audit_logs" => {
+                format!("SELECT DISTINCT tenant_id FROM {table} WHERE tenant_id IS NOT NULL")
+            }
+            table => format!("TABLE {table}"),
+        };
+        let rows = client.query(&query, &[]).await.unwrap();
         *count = rows.len();
     }
     counts

@@ -74,6 +74,8 @@ impl TestApp {
             ("NOMAD_SERVICES__SERVER__DRAIN_DELAY", "1ms"),
             ("NOMAD_SERVICES__NOMAD__ALLOWED_DRIVERS", "docker,raw_exec"),
             ("NOMAD_SERVICES__DEPLOYMENTS__POLL_INTERVAL", "100ms"),
+            // Many connections are slow to open on a busy machine.
+            ("NOMAD_SERVICES__DATABASE__ACQUIRE_TIMEOUT", "60s"),
             ("NOMAD_JOBS_PATH", "../config/jobs"),
         ]
         .iter()

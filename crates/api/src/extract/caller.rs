@@ -6,13 +6,13 @@ use std::{
 };
 
 use actix_web::{
-    FromRequest, HttpRequest,
+    FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
     http::header::{AUTHORIZATION, USER_AGENT},
     web::Data,
 };
 use domain::{Error, TenantId, UserId};
-use persistence::TenantScope;
+use persistence::{Acting, Origin, TenantScope};
 
 use crate::{observability::requests, problem::Problem, request_id::RequestId, state::State};
 
@@ -23,10 +23,13 @@ pub struct Caller {
     pub user: UserId,
     /// The user's tenant; a platform administrator has none.
     pub tenant: Option<TenantId>,
-    request_id: RequestId,
-    address: Option<std::net::IpAddr>,
-    user_agent: Option<String>,
+    /// The request.
+    pub origin: Origin,
 }
+
+/// The request of somebody who need not be known.
+#[derive(Clone, Debug)]
+pub struct Anybody(pub Origin);
 
 /// A member of a tenant, and so the tenant.
 #[derive(Clone, Debug)]
@@ -48,17 +51,18 @@ impl Caller {
             .ok_or_else(Error::unauthenticated)?;
         let claims = state.access_tokens.verify(token)?;
         requests::identify(claims.sub, claims.tid);
-        let user_agent = request
-            .headers()
-            .get(USER_AGENT)
-            .and_then(|value| value.to_str().ok());
-        Ok(Self {
+        let caller = Self {
             user: claims.sub,
             tenant: claims.tid,
-            request_id: RequestId::of(request),
-            address: request.peer_addr().map(|address| address.ip()),
-            user_agent: user_agent.map(str::to_owned),
-        })
+            origin: origin(request),
+        };
+        request.extensions_mut().insert(caller.acting());
+        Ok(caller)
+    }
+
+    /// On whose behalf something is done across tenants.
+    pub fn acting(&self) -> Acting {
+        Acting::user(self.user, self.tenant, self.origin.clone())
     }
 
     /// The context for the database.
@@ -72,10 +76,30 @@ impl Caller {
         Ok(TenantScope {
             tenant,
             user: self.user,
-            request_id: self.request_id.to_string(),
-            ip_address: self.address,
-            user_agent: self.user_agent.clone(),
+            origin: self.origin.clone(),
+            reason: None,
         })
+    }
+}
+
+fn origin(request: &HttpRequest) -> Origin {
+    let user_agent = request
+        .headers()
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok());
+    Origin {
+        request_id: RequestId::of(request).to_string(),
+        ip_address: request.peer_addr().map(|address| address.ip()),
+        user_agent: user_agent.map(str::to_owned),
+    }
+}
+
+impl FromRequest for Anybody {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(Ok(Self(origin(request))))
     }
 }
 

@@ -4,4 +4,4 @@ mod body;
 mod caller;
 
 pub(crate) use body::{Body, BodyLimits};
-pub(crate) use caller::{Caller, Member};
+pub(crate) use caller::{Anybody, Caller, Member};

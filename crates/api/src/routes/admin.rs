@@ -63,7 +63,7 @@ pub async fn list_users(
     let after = query.cursor.as_deref();
     let mut request = paging::request(query.limit.as_deref(), after)?;
     request.offset = paging::offset(query.offset.as_deref(), after)?;
-    let page = administration::list_users(&state, caller.user, request).await?;
+    let page = administration::list_users(&state, &caller, request).await?;
     Ok(HttpResponse::Ok().json(UserList {
         users: page.items.iter().map(view).collect(),
         total: page.total,
@@ -132,7 +132,6 @@ async fn change(
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(request);
     let check = |user: &User| expected.check(&shown(&view(user)));
-    let user =
-        administration::change_standing(state, caller.user, UserId(id), standing, check).await?;
+    let user = administration::change_standing(state, caller, UserId(id), standing, check).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&user)))
 }

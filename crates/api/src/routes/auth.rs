@@ -17,7 +17,7 @@ use super::{
     users::{UserView, view},
 };
 use crate::{
-    extract::Body,
+    extract::{Anybody, Body},
     idempotency::{IdempotencyKey, answered},
     openapi::schemas,
     problem::Problem,
@@ -70,11 +70,12 @@ fn registered(user: &User) -> Answer {
 pub async fn register(
     state: Data<Arc<State>>,
     key: IdempotencyKey,
+    Anybody(origin): Anybody,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let registration = Registration::parse(&body).map_err(Error::invalid)?;
     let once = key.of_registration(&registration, &body)?;
-    let outcome = sessions::register(&state, once.as_ref(), registration, registered).await;
+    let outcome = sessions::register(&state, origin, once.as_ref(), registration, registered).await;
     answered(outcome, registered)
 }
 
@@ -86,11 +87,14 @@ pub async fn register(
 pub async fn login(
     state: Data<Arc<State>>,
     _: IdempotencyKey,
+    Anybody(origin): Anybody,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let SignIn { login, password } = SignIn::parse(&body).map_err(Error::invalid)?;
     let password = password.expose().into();
-    Ok(answer(&sessions::login(&state, &login, password).await?))
+    Ok(answer(
+        &sessions::login(&state, origin, &login, password).await?,
+    ))
 }
 
 /// Exchange a refresh token for a new pair
@@ -104,10 +108,11 @@ pub async fn login(
 pub async fn refresh(
     state: Data<Arc<State>>,
     _: IdempotencyKey,
+    Anybody(origin): Anybody,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let token = refresh_token(&body)?;
-    Ok(answer(&sessions::refresh(&state, token).await?))
+    Ok(answer(&sessions::refresh(&state, origin, token).await?))
 }
 
 /// End a session
@@ -116,9 +121,10 @@ pub async fn refresh(
 pub async fn logout(
     state: Data<Arc<State>>,
     _: IdempotencyKey,
+    Anybody(origin): Anybody,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
-    sessions::logout(&state, &refresh_token(&body)?).await?;
+    sessions::logout(&state, origin, &refresh_token(&body)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

@@ -99,6 +99,7 @@ pub fn configure(settings: &ServerSettings) -> impl Fn(&mut ServiceConfig) + Clo
             .wrap(from_fn(query::check))
             .wrap(from_fn(edge::wait_for_start))
             .wrap(from_fn(problem::complete))
+            .wrap(from_fn(edge::record_refusals))
             .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
             .app_data(limits)
             .app_data(

@@ -5,14 +5,15 @@ use domain::{
     policy::{Action, Actor, Resource, authorise},
 };
 use persistence::{
-    Database, SystemPurpose, SystemTx, User,
+    Acting, Database, SystemPurpose, SystemTx, User,
     page::{Page, PageRequest},
     sign_in::end_sessions,
     users::NewUser,
 };
 use secrecy::SecretString;
+use uuid::Uuid;
 
-use crate::{sign_in::PasswordHasher, state::State};
+use crate::{extract::Caller, sign_in::PasswordHasher, state::State};
 
 /// Users of every tenant.
 ///
@@ -20,7 +21,7 @@ use crate::{sign_in::PasswordHasher, state::State};
 /// `forbidden` for anybody but a platform administrator.
 pub async fn list_users(
     state: &State,
-    caller: UserId,
+    caller: &Caller,
     request: PageRequest,
 ) -> Result<Page<User>, Error> {
     let transaction = enter(state, caller, Action::Read).await?;
@@ -36,7 +37,7 @@ pub async fn list_users(
 /// the user has a tenant, and whatever `check` answers.
 pub async fn change_standing(
     state: &State,
-    caller: UserId,
+    caller: &Caller,
     id: UserId,
     (role, is_active): (Option<Role>, Option<bool>),
     check: impl FnOnce(&User) -> Result<(), Error>,
@@ -50,7 +51,7 @@ pub async fn change_standing(
             "a platform administrator has no tenant, everybody else has one",
         ));
     }
-    if id == caller && is_active == Some(false) {
+    if id == caller.user && is_active == Some(false) {
         return Err(Error::conflict(
             "own_account",
             "nobody deactivates their own account",
@@ -74,6 +75,7 @@ pub async fn create_administrator(
     password: &SecretString,
 ) -> Result<User, Error> {
     let administrator = NewUser {
+        id: UserId(Uuid::new_v4()),
         email,
         username,
         password_hash: passwords.hash(password).await?,
@@ -81,14 +83,19 @@ pub async fn create_administrator(
         last_name: None,
         role: Role::Admin,
     };
-    let transaction = database.system(SystemPurpose::Administration).await?;
+    let transaction = database
+        .system(SystemPurpose::Administration, &Acting::default())
+        .await?;
     transaction.insert_administrator(administrator).await
 }
 
 /// A transaction across tenants, for a caller who is an active platform administrator at this moment.
-async fn enter(state: &State, caller: UserId, action: Action) -> Result<SystemTx, Error> {
-    let transaction = state.database.system(SystemPurpose::Administration).await?;
-    let found = transaction.find_credentials_of(caller).await?;
+async fn enter(state: &State, caller: &Caller, action: Action) -> Result<SystemTx, Error> {
+    let database = &state.database;
+    let transaction = database
+        .system(SystemPurpose::Administration, &caller.acting())
+        .await?;
+    let found = transaction.find_credentials_of(caller.user).await?;
     let user = found
         .filter(|found| found.is_active)
         .ok_or_else(Error::unauthenticated)?

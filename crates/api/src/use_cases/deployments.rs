@@ -67,7 +67,7 @@ pub async fn deploy(
     };
     if nothing_to_do {
         return transaction
-            .insert_completed_deployment(&actor, id, &place, answer)
+            .insert_completed_deployment(&actor, action, id, &place, answer)
             .await;
     }
     let new = NewDeployment {

@@ -49,7 +49,10 @@ async fn administrator(
     caller: &Caller,
     action: Action,
 ) -> Result<(SystemTx, User), Error> {
-    let transaction = state.database.system(SystemPurpose::Administration).await?;
+    let transaction = state
+        .database
+        .system(SystemPurpose::Administration, &caller.acting())
+        .await?;
     let user = transaction.lock_user(caller.user).await?;
     if !user.is_active || user.tenant.is_some() {
         return Err(Error::unauthenticated());

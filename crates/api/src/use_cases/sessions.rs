@@ -3,12 +3,13 @@
 use chrono::{DateTime, Utc};
 use domain::{Error, ErrorKind, Plan, Role, UserId, tenant, user::Registration};
 use persistence::{
-    SystemPurpose, SystemTx, User,
+    Acting, Origin, Statement, SystemPurpose, SystemTx, User, audit,
     idempotency::{Answer, Once},
     sign_in::{self, Credentials, Session},
     users::NewUser,
 };
 use secrecy::SecretString;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
@@ -39,6 +40,7 @@ pub struct SignedIn {
 /// `email_taken`, `username_taken`, and those of [`SystemTx::once`].
 pub async fn register(
     state: &State,
+    origin: Origin,
     once: Option<&Once>,
     registration: Registration,
     answer: impl Fn(&User) -> Answer,
@@ -49,6 +51,7 @@ pub async fn register(
         .await?;
     let tenant_name = registration.derived_tenant_name();
     let new = NewUser {
+        id: UserId(Uuid::new_v4()),
         email: registration.email,
         username: registration.username,
         password_hash,
@@ -56,10 +59,14 @@ pub async fn register(
         last_name: registration.last_name,
         role: Role::TenantAdmin,
     };
+    let acting = Acting::user(new.id, None, origin);
     let limits = (Plan::Free, state.limits(Plan::Free));
     let mut slug = tenant::slug(&tenant_name);
     for _ in 0..SLUGS {
-        let mut transaction = state.database.system(SystemPurpose::Registration).await?;
+        let mut transaction = state
+            .database
+            .system(SystemPurpose::Registration, &acting)
+            .await?;
         transaction.once(once).await?;
         match transaction
             .register(&tenant_name, &slug, limits, new.clone(), &answer)
@@ -87,7 +94,12 @@ pub async fn register(
 ///
 /// # Errors
 /// `invalid_credentials`.
-pub async fn login(state: &State, login: &str, password: SecretString) -> Result<SignedIn, Error> {
+pub async fn login(
+    state: &State,
+    origin: Origin,
+    login: &str,
+    password: SecretString,
+) -> Result<SignedIn, Error> {
     let refused = || {
         Error::new(
             ErrorKind::Unauthenticated,
@@ -95,22 +107,39 @@ pub async fn login(state: &State, login: &str, password: SecretString) -> Result
             "username or password is wrong",
         )
     };
-    let lookup = state.database.system(SystemPurpose::SignIn).await?;
+    let nobody = Acting::nobody(origin.clone());
+    let lookup = state
+        .database
+        .system(SystemPurpose::SignIn, &nobody)
+        .await?;
     let found = lookup.find_credentials(&login.to_lowercase()).await?;
     lookup.commit().await?;
     let stored = found
         .as_ref()
         .map(|credentials| credentials.password_hash.clone());
     let verdict = state.passwords.verify(&password, stored).await?;
-    let Some(credentials) = found.filter(|credentials| credentials.is_active) else {
-        return Err(refused());
+    let acting = match &found {
+        Some(found) => Acting::user(found.user.id, found.user.tenant, origin),
+        None => nobody,
     };
-    let replacement = match verdict {
-        Verdict::Wrong => return Err(refused()),
-        Verdict::Right => None,
-        Verdict::Outdated(hash) => Some(hash),
+    let transaction = state
+        .database
+        .system(SystemPurpose::SignIn, &acting)
+        .await?;
+    let (credentials, replacement) = match (found, verdict) {
+        (Some(found), Verdict::Right) if found.is_active => (found, None),
+        (Some(found), Verdict::Outdated(hash)) if found.is_active => (found, Some(hash)),
+        (found, _) => {
+            let resource = found.map(|found| format!("users/{}", found.user.id));
+            let event = audit::event(
+                "user.login_refused",
+                resource.unwrap_or_else(|| "users".to_owned()),
+                json!({}),
+            );
+            transaction.finish([event]).await?;
+            return Err(refused());
+        }
     };
-    let transaction = state.database.system(SystemPurpose::SignIn).await?;
     if let Some(hash) = replacement {
         let user = credentials.user.id;
         let replace = sign_in::replace_password_hash(user, &credentials.password_hash, hash);
@@ -120,14 +149,23 @@ pub async fn login(state: &State, login: &str, password: SecretString) -> Result
         family_id: Uuid::new_v4(),
         user_id: credentials.user.id.0,
     };
-    signed_in(state, transaction, session, credentials).await
+    let event = audit::event(
+        "user.login",
+        format!("users/{}", credentials.user.id),
+        json!({"session": session.family_id}),
+    );
+    signed_in(state, transaction, session, credentials, Some(event)).await
 }
 
 /// Exchanges a refresh token for a new pair. One that was used before ends its session.
 ///
 /// # Errors
 /// `invalid_refresh_token`.
-pub async fn refresh(state: &State, token: RefreshToken) -> Result<SignedIn, Error> {
+pub async fn refresh(
+    state: &State,
+    origin: Origin,
+    token: RefreshToken,
+) -> Result<SignedIn, Error> {
     let refused = || {
         Error::new(
             ErrorKind::Unauthenticated,
@@ -135,7 +173,11 @@ pub async fn refresh(state: &State, token: RefreshToken) -> Result<SignedIn, Err
             "sign in again",
         )
     };
-    let transaction = state.database.system(SystemPurpose::SignIn).await?;
+    let nobody = Acting::nobody(origin);
+    let transaction = state
+        .database
+        .system(SystemPurpose::SignIn, &nobody)
+        .await?;
     let Some(session) = transaction.redeem_refresh_token(token.hash()).await? else {
         transaction.commit().await?;
         return Err(refused());
@@ -149,15 +191,19 @@ pub async fn refresh(state: &State, token: RefreshToken) -> Result<SignedIn, Err
             .await?;
         return Err(refused());
     };
-    signed_in(state, transaction, session, credentials).await
+    signed_in(state, transaction, session, credentials, None).await
 }
 
 /// Ends the session a refresh token belongs to. An unknown one has none.
 ///
 /// # Errors
 /// Fails where the database does not answer.
-pub async fn logout(state: &State, token: &RefreshToken) -> Result<(), Error> {
-    let transaction = state.database.system(SystemPurpose::SignIn).await?;
+pub async fn logout(state: &State, origin: Origin, token: &RefreshToken) -> Result<(), Error> {
+    let nobody = Acting::nobody(origin);
+    let transaction = state
+        .database
+        .system(SystemPurpose::SignIn, &nobody)
+        .await?;
     transaction
         .finish([sign_in::end_session(token.hash())])
         .await
@@ -169,12 +215,16 @@ async fn signed_in(
     transaction: SystemTx,
     session: Session,
     credentials: Credentials,
+    event: Option<Statement>,
 ) -> Result<SignedIn, Error> {
     let user = credentials.user;
     let refresh_token = RefreshToken::generate();
     let until = (Utc::now() + state.refresh_duration).naive_utc();
     let insert = sign_in::insert_refresh_token(session, refresh_token.hash(), until);
-    transaction.finish([insert]).await?;
+    match event {
+        Some(event) => transaction.finish([insert, event]).await.map(drop)?,
+        None => transaction.finish([insert]).await.map(drop)?,
+    }
     let (access_token, expires_at) = state.access_tokens.issue(user.id, user.tenant)?;
     Ok(SignedIn {
         user,

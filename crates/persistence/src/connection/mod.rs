@@ -47,11 +47,52 @@ impl Answer {
     }
 }
 
+/// Why statements were not carried out.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ExchangeError {
+    /// The server or the network.
+    #[error(transparent)]
+    Postgres(#[from] Error),
+    /// Nothing was sent.
+    #[error("a statement would change the transaction or the context it runs in")]
+    ChangesContext,
+}
+
+/// Commands that end a transaction, or leave its context or role for another.
+const CONTEXT_COMMANDS: [&str; 13] = [
+    "SET",
+    "RESET",
+    "BEGIN",
+    "START",
+    "COMMIT",
+    "END",
+    "ROLLBACK",
+    "ABORT",
+    "SAVEPOINT",
+    "RELEASE",
+    "DISCARD",
+    "DO",
+    "CALL",
+];
+
+/// Whether a statement would change what decides which rows are visible. The context is set with BEGIN, and then stays.
+fn changes_context(sql: &str) -> bool {
+    let sql = sql.trim_start();
+    let command = sql
+        .split(|character: char| !character.is_ascii_alphabetic())
+        .next()
+        .unwrap_or_default();
+    CONTEXT_COMMANDS
+        .iter()
+        .any(|refused| refused.eq_ignore_ascii_case(command))
+        || sql.to_ascii_lowercase().contains("set_config")
+}
+
 /// The text that opens a transaction and the context that is set in it, before anything else runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Opening {
     begin: &'static str,
-    context: Option<Statement>,
+    context: Statement,
 }
 
 impl Connection {
@@ -71,8 +112,14 @@ impl Connection {
         opening: Option<&Opening>,
         statements: &[Statement],
         commit: bool,
-    ) -> Result<Vec<Answer>, Error> {
-        let context = opening.and_then(|opening| opening.context.as_ref());
+    ) -> Result<Vec<Answer>, ExchangeError> {
+        if statements
+            .iter()
+            .any(|statement| changes_context(&statement.sql))
+        {
+            return Err(ExchangeError::ChangesContext);
+        }
+        let context = opening.map(|opening| &opening.context);
         let mut queries = Vec::with_capacity(statements.len() + 1);
         for statement in context.into_iter().chain(statements) {
             queries.push((self.prepare(&statement.sql).await?, parameters(statement)));
@@ -167,7 +214,10 @@ enum Remedy {
     None,
 }
 
-fn remedy(error: &Error) -> Remedy {
+fn remedy(error: &ExchangeError) -> Remedy {
+    let ExchangeError::Postgres(error) = error else {
+        return Remedy::None;
+    };
     let stale = match error.code() {
         Some(code) if *code == SqlState::INVALID_SQL_STATEMENT_NAME => true,
         Some(code) if *code == SqlState::FEATURE_NOT_SUPPORTED => error
@@ -191,6 +241,11 @@ fn remedy(error: &Error) -> Remedy {
 }
 
 /// What SeaORM's own traits carry; [`crate::Failure::from`] finds the PostgreSQL error in it again.
-fn to_db_err(error: Error) -> DbErr {
-    DbErr::Query(RuntimeErr::Internal(crate::error::encode(&error)))
+fn to_db_err(error: ExchangeError) -> DbErr {
+    match error {
+        ExchangeError::Postgres(error) => {
+            DbErr::Query(RuntimeErr::Internal(crate::error::encode(&error)))
+        }
+        ExchangeError::ChangesContext => DbErr::Custom(error.to_string()),
+    }
 }

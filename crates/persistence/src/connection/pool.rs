@@ -14,7 +14,7 @@ use super::{
     tls::{self, SetupError, SslMode},
     transaction::{SystemPurpose, SystemTx, TenantTx},
 };
-use crate::TenantScope;
+use crate::{Acting, TenantScope};
 
 /// Where the database is, who signs in, and how the connection is protected.
 #[derive(Clone, Debug)]
@@ -156,16 +156,13 @@ impl Database {
         ))
     }
 
-    /// A transaction across tenants, for one of a few named purposes.
+    /// A transaction across tenants, for one of a few named purposes, on behalf of `acting`.
     ///
     /// # Errors
     /// `database_unavailable` where no connection is free in time.
-    pub async fn system(&self, purpose: SystemPurpose) -> Result<SystemTx, Error> {
-        Ok(SystemTx::new(
-            self.clone(),
-            self.connection().await?,
-            purpose,
-        ))
+    pub async fn system(&self, purpose: SystemPurpose, acting: &Acting) -> Result<SystemTx, Error> {
+        let connection = self.connection().await?;
+        Ok(SystemTx::new(self.clone(), connection, purpose, acting))
     }
 
     /// Whether the database answers.

@@ -6,7 +6,7 @@ use sea_orm::{
 };
 
 use super::{Database, Opening, Remedy, remedy, to_db_err};
-use crate::{TenantScope, rows::first};
+use crate::{Acting, TenantScope, rows::first};
 
 const BEGIN: &str = "BEGIN READ ONLY";
 
@@ -51,7 +51,7 @@ impl<'database> TenantRead<'database> {
     pub(super) fn new(database: &'database Database, scope: TenantScope) -> Self {
         let opening = Opening {
             begin: BEGIN,
-            context: Some(scope.statement()),
+            context: Acting::from(&scope).statement(),
         };
         Self {
             database,

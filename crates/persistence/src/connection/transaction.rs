@@ -18,13 +18,13 @@ use sea_orm::{
 };
 
 use super::{
-    Answer, Database, Opening, Remedy,
+    Answer, Database, ExchangeError, Opening, Remedy,
     pool::Pooled,
     read::{member, member_statement},
     remedy, to_db_err,
 };
 use crate::{
-    TenantScope,
+    Acting, TenantScope,
     idempotency::{self, Once},
 };
 
@@ -57,6 +57,8 @@ pub enum SystemPurpose {
     Administration,
     /// Removing what has expired.
     Retention,
+    /// Recording that somebody was refused, after their own transaction was rolled back.
+    Refusal,
 }
 
 /// A transaction in a context that can't be changed.
@@ -83,7 +85,7 @@ impl TenantTx {
     pub(super) fn new(database: Database, connection: Pooled, scope: &TenantScope) -> Self {
         let opening = Opening {
             begin: "BEGIN",
-            context: Some(scope.statement()),
+            context: Acting::from(scope).statement(),
         };
         Self::opened(database, connection, opening, Some(scope.clone()))
     }
@@ -129,7 +131,9 @@ impl TenantTx {
                 Remedy::PrepareAgain => {
                     self.connection()?.forget_statements();
                     let rollback = self.connection()?.client.batch_execute("ROLLBACK");
-                    rollback.await.map_err(crate::error::of)?;
+                    rollback
+                        .await
+                        .map_err(|error| crate::error::of(error.into()))?;
                 }
                 Remedy::Reconnect => {
                     if let Some(broken) = self.connection.take() {
@@ -146,18 +150,18 @@ impl TenantTx {
 }
 
 impl SystemTx {
-    pub(super) fn new(database: Database, connection: Pooled, purpose: SystemPurpose) -> Self {
+    pub(super) fn new(
+        database: Database,
+        connection: Pooled,
+        purpose: SystemPurpose,
+        acting: &Acting,
+    ) -> Self {
         tracing::trace!(?purpose, "a transaction across tenants");
-        let begin = "BEGIN; SET LOCAL ROLE nomad_services_system";
-        Self::opened(
-            database,
-            connection,
-            Opening {
-                begin,
-                context: None,
-            },
-            None,
-        )
+        let opening = Opening {
+            begin: "BEGIN; SET LOCAL ROLE nomad_services_system",
+            context: acting.statement(),
+        };
+        Self::opened(database, connection, opening, None)
     }
 }
 
@@ -246,7 +250,7 @@ impl<Context> Transaction<Context> {
         &self,
         statements: &[Statement],
         commit: bool,
-    ) -> Result<Vec<Answer>, tokio_postgres::Error> {
+    ) -> Result<Vec<Answer>, ExchangeError> {
         let opening = self
             .opening
             .lock()

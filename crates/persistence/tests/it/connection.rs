@@ -145,7 +145,10 @@ async fn a_user_who_was_deactivated_is_refused_at_the_next_statement() {
     fixture.names(&ada).await.unwrap();
     let system = fixture
         .database
-        .system(persistence::SystemPurpose::Administration)
+        .system(
+            persistence::SystemPurpose::Administration,
+            &persistence::Acting::product(),
+        )
         .await
         .unwrap();
     system

@@ -3,8 +3,8 @@
 use domain::{Plan, Role, ServiceType, service::NewService};
 use embedded_postgres::test_database::TestDatabase;
 use persistence::{
-    ConnectionSettings, Database, PoolSettings, SslMode, SystemPurpose, TenantScope, User,
-    users::NewUser,
+    Acting, ConnectionSettings, Database, Origin, PoolSettings, SslMode, SystemPurpose,
+    TenantScope, User, users::NewUser,
 };
 
 use crate::proxy::Proxy;
@@ -47,6 +47,7 @@ impl Fixture {
 
     pub async fn user(&self, name: &str) -> User {
         let user = NewUser {
+            id: domain::UserId(sea_orm::prelude::Uuid::new_v4()),
             email: format!("{name}@example.com"),
             username: name.to_owned(),
             password_hash: "none".to_owned(),
@@ -56,7 +57,7 @@ impl Fixture {
         };
         let transaction = self
             .database
-            .system(SystemPurpose::Registration)
+            .system(SystemPurpose::Registration, &Acting::product())
             .await
             .unwrap();
         let limits = (Plan::Free, Plan::Free.limits());
@@ -76,9 +77,8 @@ pub fn scope(user: &User) -> TenantScope {
     TenantScope {
         tenant: user.tenant.unwrap(),
         user: user.id,
-        request_id: "test".to_owned(),
-        ip_address: None,
-        user_agent: None,
+        origin: Origin::default(),
+        reason: None,
     }
 }
 

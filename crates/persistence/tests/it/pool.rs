@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use domain::ErrorKind;
 use futures::future::join_all;
-use persistence::{PoolSettings, SystemPurpose};
+use persistence::{Acting, PoolSettings, SystemPurpose};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::database::{Fixture, scope};
@@ -38,7 +38,9 @@ pub async fn sessions(url: &SecretString) -> Vec<Session> {
 impl Fixture {
     /// Uses as many connections at once, and gives them back.
     async fn use_at_once(&self, connections: usize) {
-        let taken = (0..connections).map(|_| self.database.system(SystemPurpose::Retention));
+        let product = Acting::product();
+        let taken =
+            (0..connections).map(|_| self.database.system(SystemPurpose::Retention, &product));
         let taken = join_all(taken).await;
         assert!(taken.iter().all(Result::is_ok));
     }
@@ -120,7 +122,7 @@ async fn who_waits_too_long_for_a_connection_is_told_when_to_come_again() {
     fixture.database.ping().await.unwrap();
     let held = fixture
         .database
-        .system(SystemPurpose::Retention)
+        .system(SystemPurpose::Retention, &Acting::product())
         .await
         .unwrap();
     let refused = fixture.database.ping().await.unwrap_err();

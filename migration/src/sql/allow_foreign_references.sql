@@ -1,0 +1,14 @@
+DROP TRIGGER refuse_foreign_service ON deployment_tasks;
+DROP TRIGGER refuse_foreign_user ON audit_logs;
+DROP TRIGGER refuse_foreign_user ON api_keys;
+DROP TRIGGER refuse_foreign_user ON service_deployments;
+DROP TRIGGER refuse_foreign_user ON services;
+DROP TRIGGER keep_tenant ON deployment_tasks;
+DROP TRIGGER keep_tenant ON subscriptions;
+DROP TRIGGER keep_tenant ON api_keys;
+DROP TRIGGER keep_tenant ON services;
+DROP TRIGGER keep_tenant ON users;
+DROP FUNCTION refuse_foreign_service();
+DROP FUNCTION refuse_foreign_user();
+DROP FUNCTION keep_tenant();
+DROP FUNCTION refuse_reference(TEXT, TEXT, TEXT);

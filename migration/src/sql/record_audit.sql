@@ -1,0 +1,190 @@
+-- Every change of a row leaves a row in audit_logs, written by a trigger in the same transaction: it catches what the
+-- product does, what raw SQL does and what a person does in psql alike, and a rollback takes it back.
+--
+-- The functions below belong to the tables' owner and run as such (SECURITY DEFINER), so that the runtime roles need no
+-- right to write to the trail. Row-level security is forced and binds the owner as well; what these functions need to see
+-- is let through by policies for the owner alone, and only inside a trigger.
+
+-- Whoever the audit names stays, so what nobody signed in for needs a user, too.
+ALTER TABLE users NO FORCE ROW LEVEL SECURITY;
+INSERT INTO users (id, email, username, password, role, is_active)
+VALUES ('00000000-0000-0000-0000-000000000001', 'system@nomad-services.invalid', 'nomad-services-system', '!', 'admin', false)
+ON CONFLICT DO NOTHING;
+ALTER TABLE users FORCE ROW LEVEL SECURITY;
+
+DO $$
+DECLARE
+    owned TEXT;
+BEGIN
+    FOREACH owned IN ARRAY ARRAY['users', 'services', 'service_deployments', 'audit_logs'] LOOP
+        EXECUTE format(
+            'CREATE POLICY %I ON %I FOR SELECT TO %I USING (pg_trigger_depth() > 0)',
+            owned || '_triggers', owned, current_user);
+    END LOOP;
+    EXECUTE format(
+        'CREATE POLICY audit_logs_record ON audit_logs FOR INSERT TO %I WITH CHECK (true)', current_user);
+END
+$$;
+REVOKE INSERT ON audit_logs FROM nomad_services_app, nomad_services_system;
+
+-- A value as the audit shows it: what is encrypted, and every environment value however it is stored, is a marker.
+CREATE OR REPLACE FUNCTION audit_redacted(value JSONB) RETURNS JSONB
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT CASE
+        WHEN jsonb_typeof(value) = 'object' AND value ? '$enc' THEN '"**********"'::jsonb
+        WHEN jsonb_typeof(value) = 'object' THEN COALESCE((
+            SELECT jsonb_object_agg(field.key, CASE
+                WHEN field.key = 'environment' AND jsonb_typeof(field.value) = 'object' THEN COALESCE((
+                    SELECT jsonb_object_agg(name, '**********') FROM jsonb_object_keys(field.value) AS name
+                ), '{}')
+                ELSE audit_redacted(field.value)
+            END)
+            FROM jsonb_each(value) AS field
+        ), '{}')
+        WHEN jsonb_typeof(value) = 'array' THEN COALESCE((
+            SELECT jsonb_agg(audit_redacted(item.value) ORDER BY item.ordinality)
+            FROM jsonb_array_elements(value) WITH ORDINALITY AS item
+        ), '[]')
+        ELSE value
+    END
+$$;
+
+-- What differs between two forms of a row, column by column, each with what it was (from) and what it is (to); of a
+-- JSON object only the fields that differ. Redacted columns show that they changed, and nothing else.
+CREATE OR REPLACE FUNCTION audit_changes(old_row JSONB, new_row JSONB, redacted TEXT[], ignored TEXT[]) RETURNS JSONB
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT COALESCE(jsonb_object_agg(path, jsonb_strip_nulls(jsonb_build_object(
+        'from', CASE WHEN hidden AND was <> 'null' THEN '"**********"' ELSE audit_redacted(was) END,
+        'to', CASE WHEN hidden AND becomes <> 'null' THEN '"**********"' ELSE audit_redacted(becomes) END
+    ))), '{}')
+    FROM (
+        SELECT column_name AS path, column_name = ANY (redacted) AS hidden,
+            old_row -> column_name AS was, new_row -> column_name AS becomes
+        FROM jsonb_object_keys(COALESCE(old_row, '{}') || COALESCE(new_row, '{}')) AS column_name
+        WHERE NOT column_name = ANY (ignored)
+            AND (column_name = ANY (redacted)
+                OR COALESCE(jsonb_typeof(old_row -> column_name), '') <> 'object'
+                OR COALESCE(jsonb_typeof(new_row -> column_name), '') <> 'object')
+        UNION ALL
+        SELECT column_name || '.' || field, false,
+            audit_redacted(old_row -> column_name) -> field, audit_redacted(new_row -> column_name) -> field
+        FROM jsonb_object_keys(COALESCE(old_row, '{}') || COALESCE(new_row, '{}')) AS column_name,
+            jsonb_object_keys(CASE
+                WHEN jsonb_typeof(old_row -> column_name) = 'object' AND jsonb_typeof(new_row -> column_name) = 'object'
+                    THEN (old_row -> column_name) || (new_row -> column_name)
+                ELSE '{}'
+            END) AS field
+        WHERE NOT column_name = ANY (redacted) AND NOT column_name = ANY (ignored)
+            AND (old_row -> column_name -> field) IS DISTINCT FROM (new_row -> column_name -> field)
+    ) AS difference (path, hidden, was, becomes)
+    WHERE path LIKE '%.%' OR COALESCE(was, 'null') <> COALESCE(becomes, 'null')
+$$;
+
+-- Adds a row to the trail in the context of the transaction. Without a context it is the system user's, and the
+-- database login is named.
+CREATE OR REPLACE FUNCTION audit_append(tenant UUID, fallback_user UUID, action TEXT, resource TEXT, details JSONB) RETURNS VOID
+LANGUAGE plpgsql AS $$
+DECLARE
+    acting UUID := NULLIF(current_setting('app.user_id', true), '')::uuid;
+BEGIN
+    INSERT INTO audit_logs (user_id, tenant_id, action, resource, details, ip_address, user_agent)
+    VALUES (
+        COALESCE(acting, fallback_user, '00000000-0000-0000-0000-000000000001'),
+        tenant, action, resource,
+        jsonb_strip_nulls(jsonb_build_object(
+            'request_id', NULLIF(current_setting('app.request_id', true), ''),
+            'reason', NULLIF(current_setting('app.reason', true), ''),
+            'api_key_id', NULLIF(current_setting('app.api_key_id', true), ''),
+            'database_login', CASE WHEN acting IS NULL THEN session_user::text END
+        ) || details)::text,
+        NULLIF(current_setting('app.ip_address', true), ''),
+        NULLIF(current_setting('app.user_agent', true), '')
+    );
+END
+$$;
+
+-- Arguments of the trigger: the singular and the path of the resource, the columns whose values are secret, the columns
+-- whose change alone is none, and, where the table has no tenant_id, the table that has it with the column that leads there.
+CREATE OR REPLACE FUNCTION audit_row() RETURNS TRIGGER
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    old_row JSONB := CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END;
+    new_row JSONB := CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END;
+    changed JSONB := COALESCE(new_row, old_row);
+    named TEXT := TG_ARGV[1] || '/' || (changed ->> TG_ARGV[6]);
+    difference JSONB := audit_changes(old_row, new_row, TG_ARGV[2]::text[], TG_ARGV[3]::text[]);
+    tenant UUID;
+BEGIN
+    IF TG_OP = 'UPDATE' AND difference = '{}' THEN
+        RETURN NULL;
+    END IF;
+    IF TG_TABLE_NAME = 'tenants' THEN
+        tenant := NULLIF(changed ->> 'id', CASE WHEN TG_OP = 'DELETE' THEN changed ->> 'id' END)::uuid;
+    ELSIF TG_ARGV[4] <> '' THEN
+        EXECUTE format('SELECT tenant_id FROM %I WHERE id = $1', TG_ARGV[4])
+            INTO tenant USING (changed ->> TG_ARGV[5])::uuid;
+        -- What it belonged to may have gone first.
+        tenant := COALESCE(tenant, (
+            SELECT audit_logs.tenant_id FROM audit_logs
+            WHERE audit_logs.resource = named AND audit_logs.tenant_id IS NOT NULL LIMIT 1));
+    ELSE
+        tenant := COALESCE(changed ->> 'tenant_id', old_row ->> 'tenant_id')::uuid;
+    END IF;
+    PERFORM audit_append(tenant, CASE WHEN TG_TABLE_NAME = 'refresh_tokens' THEN (changed ->> 'user_id')::uuid END,
+        TG_ARGV[0] || CASE TG_OP WHEN 'INSERT' THEN '.create' WHEN 'UPDATE' THEN '.update' ELSE '.delete' END,
+        named, jsonb_build_object('changes', difference));
+    RETURN NULL;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION audit_truncate() RETURNS TRIGGER
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM audit_append(NULL, NULL, TG_ARGV[0] || '.truncate', TG_ARGV[1], '{}');
+    RETURN NULL;
+END
+$$;
+
+-- What happened without changing a row, or means more than the rows it changed: a sign-in, a refusal, a start.
+CREATE OR REPLACE FUNCTION audit_event(action TEXT, resource TEXT, details JSONB) RETURNS VOID
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM audit_append(NULLIF(current_setting('app.tenant_id', true), '')::uuid, NULL, action, resource, details);
+END
+$$;
+
+-- Has every change of a table audited; the last line of the migration that makes the table.
+CREATE OR REPLACE FUNCTION audit_table(
+    audited REGCLASS, singular TEXT, path TEXT, redacted TEXT[] DEFAULT '{}', ignored TEXT[] DEFAULT '{}',
+    tenant_table TEXT DEFAULT '', tenant_column TEXT DEFAULT '', id_column TEXT DEFAULT 'id'
+) RETURNS VOID
+LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format(
+        'CREATE TRIGGER audit_row AFTER INSERT OR UPDATE OR DELETE ON %s FOR EACH ROW EXECUTE FUNCTION audit_row(%L, %L, %L, %L, %L, %L, %L)',
+        audited, singular, path, redacted, ignored || ARRAY['created_at', 'updated_at'], tenant_table, tenant_column, id_column);
+    EXECUTE format(
+        'CREATE TRIGGER audit_truncate AFTER TRUNCATE ON %s FOR EACH STATEMENT EXECUTE FUNCTION audit_truncate(%L, %L)',
+        audited, singular, path);
+END
+$$;
+
+REVOKE ALL ON FUNCTION audit_append(UUID, UUID, TEXT, TEXT, JSONB) FROM PUBLIC;
+REVOKE ALL ON FUNCTION audit_row() FROM PUBLIC;
+REVOKE ALL ON FUNCTION audit_truncate() FROM PUBLIC;
+REVOKE ALL ON FUNCTION audit_table(REGCLASS, TEXT, TEXT, TEXT[], TEXT[], TEXT, TEXT, TEXT) FROM PUBLIC;
+REVOKE ALL ON FUNCTION audit_event(TEXT, TEXT, JSONB) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION audit_event(TEXT, TEXT, JSONB) TO nomad_services_app, nomad_services_system;
+
+SELECT audit_table('tenants', 'tenant', 'tenants');
+SELECT audit_table('users', 'user', 'users', '{password}');
+SELECT audit_table('services', 'service', 'services');
+SELECT audit_table('service_deployments', 'deployment', 'deployments', tenant_table => 'services', tenant_column => 'service_id');
+SELECT audit_table('service_templates', 'template', 'templates', tenant_table => 'users', tenant_column => 'created_by');
+SELECT audit_table('api_keys', 'api_key', 'api-keys', '{key}', '{last_used}');
+SELECT audit_table('subscriptions', 'subscription', 'subscriptions');
+-- A worker's lease and its place in the work are renewed every few seconds and say nothing about the service.
+SELECT audit_table('deployment_tasks', 'deployment_task', 'deployment-tasks', '{request,job}',
+    '{phase,lease_owner,lease_until,fence,attempts,run_at}');
+SELECT audit_table('refresh_tokens', 'session', 'sessions', '{token_hash}',
+    tenant_table => 'users', tenant_column => 'user_id', id_column => 'family_id');

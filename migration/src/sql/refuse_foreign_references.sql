@@ -1,0 +1,84 @@
+-- A row that points at another tenant's row is refused, whoever writes it: foreign keys look past row-level security, so
+-- without this a tenant could name a user or a service that it can't see. Triggers and not composite keys, because a
+-- platform administrator, who has no tenant, may act inside one, and because the columns stay as they are. A row never
+-- moves to another tenant, so what was checked once stays true.
+
+CREATE OR REPLACE FUNCTION refuse_reference(referring TEXT, referring_column TEXT, referred TEXT) RETURNS VOID
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '%.% points at %, which is not its tenant''s', referring, referring_column, referred
+        USING ERRCODE = 'foreign_key_violation', CONSTRAINT = referring || '_same_tenant';
+END
+$$;
+
+CREATE OR REPLACE FUNCTION keep_tenant() RETURNS TRIGGER
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    -- A user who becomes a platform administrator has no tenant any more.
+    IF TG_TABLE_NAME = 'users' AND NEW.tenant_id IS NULL THEN
+        RETURN NEW;
+    END IF;
+    PERFORM refuse_reference(TG_TABLE_NAME, 'tenant_id', 'another tenant');
+END
+$$;
+
+-- The argument names the column that points at a user.
+CREATE OR REPLACE FUNCTION refuse_foreign_user() RETURNS TRIGGER
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    tenant UUID;
+    referred UUID;
+BEGIN
+    IF TG_TABLE_NAME = 'service_deployments' THEN
+        SELECT tenant_id INTO tenant FROM services WHERE id = NEW.service_id;
+    ELSE
+        tenant := NEW.tenant_id;
+    END IF;
+    SELECT tenant_id INTO referred FROM users WHERE id = (to_jsonb(NEW) ->> TG_ARGV[0])::uuid;
+    IF referred <> tenant THEN
+        PERFORM refuse_reference(TG_TABLE_NAME, TG_ARGV[0], 'a user');
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+-- A purge outlives the service it cleans up after.
+CREATE OR REPLACE FUNCTION refuse_foreign_service() RETURNS TRIGGER
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM services WHERE id = NEW.service_id AND tenant_id <> NEW.tenant_id) THEN
+        PERFORM refuse_reference(TG_TABLE_NAME, 'service_id', 'a service');
+    END IF;
+    IF EXISTS (SELECT FROM service_deployments WHERE id = NEW.deployment_id AND service_id <> NEW.service_id) THEN
+        PERFORM refuse_reference(TG_TABLE_NAME, 'deployment_id', 'a deployment');
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+REVOKE ALL ON FUNCTION refuse_reference(TEXT, TEXT, TEXT) FROM PUBLIC;
+REVOKE ALL ON FUNCTION refuse_foreign_user() FROM PUBLIC;
+REVOKE ALL ON FUNCTION refuse_foreign_service() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION refuse_reference(TEXT, TEXT, TEXT) TO nomad_services_app, nomad_services_system;
+
+DO $$
+DECLARE
+    named TEXT;
+BEGIN
+    FOREACH named IN ARRAY ARRAY['users', 'services', 'api_keys', 'subscriptions', 'deployment_tasks'] LOOP
+        EXECUTE format(
+            'CREATE TRIGGER keep_tenant BEFORE UPDATE OF tenant_id ON %I FOR EACH ROW
+                WHEN (OLD.tenant_id IS DISTINCT FROM NEW.tenant_id) EXECUTE FUNCTION keep_tenant()', named);
+    END LOOP;
+END
+$$;
+CREATE TRIGGER refuse_foreign_user AFTER INSERT OR UPDATE OF created_by ON services
+    FOR EACH ROW EXECUTE FUNCTION refuse_foreign_user('created_by');
+CREATE TRIGGER refuse_foreign_user AFTER INSERT OR UPDATE OF service_id, deployed_by ON service_deployments
+    FOR EACH ROW EXECUTE FUNCTION refuse_foreign_user('deployed_by');
+CREATE TRIGGER refuse_foreign_user AFTER INSERT OR UPDATE OF user_id ON api_keys
+    FOR EACH ROW EXECUTE FUNCTION refuse_foreign_user('user_id');
+CREATE TRIGGER refuse_foreign_user AFTER INSERT ON audit_logs
+    FOR EACH ROW EXECUTE FUNCTION refuse_foreign_user('user_id');
+CREATE TRIGGER refuse_foreign_service AFTER INSERT OR UPDATE OF service_id, deployment_id ON deployment_tasks
+    FOR EACH ROW EXECUTE FUNCTION refuse_foreign_service();
