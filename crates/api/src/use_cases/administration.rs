@@ -104,6 +104,7 @@ async fn enter(state: &State, caller: &Caller, action: Action) -> Result<SystemT
         user: user.id,
         role: user.role,
         tenant: user.tenant,
+        scopes: None,
     };
     authorise(&actor, action, Resource::PlatformUsers)?;
     Ok(transaction)

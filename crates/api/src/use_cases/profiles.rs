@@ -61,6 +61,7 @@ async fn administrator(
         user: user.id,
         role: user.role,
         tenant: None,
+        scopes: None,
     };
     authorise(&actor, action, Resource::Profile(user.id))?;
     Ok((transaction, user))

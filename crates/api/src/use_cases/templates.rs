@@ -24,9 +24,10 @@ pub async fn list(
     filter: &TemplateFilter,
     request: PageRequest,
 ) -> Result<Page<ServiceTemplate>, Error> {
+    let tenant = scope.tenant;
     let read = state.database.read(scope);
     let (actor, page) = read.list_templates(filter, request).await?;
-    authorise(&actor, Action::Read, Resource::Templates)?;
+    authorise(&actor, Action::Read, Resource::Templates(tenant))?;
     Ok(page)
 }
 
@@ -35,7 +36,8 @@ pub async fn list(
 /// # Errors
 /// `not_found`, also for one that another tenant keeps to itself.
 pub async fn read(state: &State, scope: TenantScope, id: Uuid) -> Result<ServiceTemplate, Error> {
+    let tenant = scope.tenant;
     let (actor, template) = state.database.read(scope).template(id).await?;
-    authorise(&actor, Action::Read, Resource::Templates)?;
+    authorise(&actor, Action::Read, Resource::Templates(tenant))?;
     Ok(template)
 }

@@ -34,6 +34,7 @@ pub(super) fn member(scope: &TenantScope, rows: &[QueryResult]) -> Result<Actor,
         user: scope.user,
         role,
         tenant: Some(scope.tenant),
+        scopes: None,
     })
 }
 
