@@ -57,7 +57,20 @@ impl TestApp {
 
     /// With these environment variables besides.
     pub async fn with(more: &[(&str, &str)]) -> Self {
-        let simulator = Simulator::start(nomad_sim::Settings::default()).expect("a simulator");
+        Self::beside(nomad_sim::Settings::default(), more).await
+    }
+
+    /// With a cluster whose deployments are over at once.
+    pub async fn hasty() -> Self {
+        let simulation = nomad_sim::Settings {
+            speed: 100.0,
+            ..nomad_sim::Settings::default()
+        };
+        Self::beside(simulation, &[]).await
+    }
+
+    async fn beside(simulation: nomad_sim::Settings, more: &[(&str, &str)]) -> Self {
+        let simulator = Simulator::start(simulation).expect("a simulator");
         let database = TestDatabase::new(|url| async move {
             migration::up(&url).await.expect("the template is migrated");
         })
@@ -154,16 +167,22 @@ impl TestApp {
 
     /// A session of the role that works across tenants.
     pub async fn database_client(&self) -> tokio_postgres::Client {
+        let client = self.owner_client().await;
+        client
+            .batch_execute("SET ROLE nomad_services_system")
+            .await
+            .expect("the role");
+        client
+    }
+
+    /// A session of the login that owns the tables.
+    pub async fn owner_client(&self) -> tokio_postgres::Client {
         let url = self.database.url();
         let (client, connection) =
             tokio_postgres::connect(url.expose_secret(), tokio_postgres::NoTls)
                 .await
                 .expect("a connection");
         actix_web::rt::spawn(connection);
-        client
-            .batch_execute("SET ROLE nomad_services_system")
-            .await
-            .expect("the role");
         client
     }
 
@@ -205,8 +224,13 @@ impl Person<'_> {
     }
 
     pub fn request(&self, method: Method, path: &str) -> Request {
+        self.at_root(method, &format!("/api/v1{path}"))
+    }
+
+    /// A request for a path that stands at the root.
+    pub fn at_root(&self, method: Method, path: &str) -> Request {
         let authorization = format!("Bearer {}", self.token);
-        let request = self.app.request(method, path);
+        let request = self.app.at_root(method, path);
         request.header("authorization", authorization)
     }
 

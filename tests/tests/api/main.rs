@@ -13,6 +13,7 @@ mod auth;
 mod contract;
 mod deployments;
 mod idempotency;
+mod isolation;
 mod older_clients;
 mod operations;
 mod requests;

@@ -1,0 +1,73 @@
+//! Who may do what: a line for each operation of the API's description.
+
+use domain::Role;
+
+use super::document::Operation;
+
+/// Who may call an operation.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Who {
+    /// Everybody, without signing in.
+    Anyone,
+    /// Everybody who is signed in, for what is one's own.
+    SignedIn,
+    /// The members of a tenant, for what is their tenant's.
+    Members,
+    /// Those members who administer it.
+    #[allow(dead_code, reason = "the first operations of these are on their way")]
+    TenantAdmins,
+    /// Those who run the platform.
+    PlatformAdmins,
+}
+
+use Who::{Anyone, Members, PlatformAdmins, SignedIn};
+
+/// The operations as `METHOD /path`, the path without `/api/v1`.
+pub const OPERATIONS: &[(&str, Who)] = &[
+    ("GET /livez", Anyone),
+    ("GET /readyz", Anyone),
+    ("GET /health", Anyone),
+    ("POST /auth/register", Anyone),
+    ("POST /auth/login", Anyone),
+    ("POST /auth/refresh", Anyone),
+    ("POST /auth/logout", Anyone),
+    ("GET /users/me", SignedIn),
+    ("PUT /users/me", SignedIn),
+    ("GET /services", Members),
+    ("POST /services", Members),
+    ("GET /services/{id}", Members),
+    ("PUT /services/{id}", Members),
+    ("PATCH /services/{id}", Members),
+    ("DELETE /services/{id}", Members),
+    ("POST /services/{id}/start", Members),
+    ("POST /services/{id}/stop", Members),
+    ("POST /services/{id}/restart", Members),
+    ("GET /services/{id}/deployments", Members),
+    ("GET /services/{id}/logs", Members),
+    ("GET /services/{id}/metrics", Members),
+    ("GET /deployments/{id}", Members),
+    ("GET /templates", Members),
+    ("GET /templates/{id}", Members),
+    ("GET /admin/users", PlatformAdmins),
+    ("PUT /admin/users/{id}/role", PlatformAdmins),
+    ("PUT /admin/users/{id}/activate", PlatformAdmins),
+    ("PUT /admin/users/{id}/deactivate", PlatformAdmins),
+];
+
+/// Who may call `operation`; nobody, as far as other tests are concerned, where the table does not say.
+pub fn who_may(operation: &Operation) -> Who {
+    let name = operation.name();
+    let line = OPERATIONS.iter().find(|(named, _)| *named == name);
+    line.map_or(PlatformAdmins, |(_, who)| *who)
+}
+
+impl Who {
+    pub fn allows(self, role: Role) -> bool {
+        match self {
+            Self::Anyone | Self::SignedIn => true,
+            Self::Members => role != Role::Admin,
+            Self::TenantAdmins => role == Role::TenantAdmin,
+            Self::PlatformAdmins => role == Role::Admin,
+        }
+    }
+}
