@@ -4,6 +4,7 @@
 
 mod catalogue;
 mod command;
+mod isolation_rules;
 mod migrations;
 mod row_level_security;
 
