@@ -278,6 +278,7 @@ fn state(
         ),
         fingerprints: Fingerprints::new(secret.clone()),
         refresh_duration: auth.refresh_token_duration.get(),
+        refusal_time: auth.refusal_time.get(),
         passwords: PasswordHasher::new(&auth.password)
             .map_err(|error| StartError::Setting(format!("auth.password: {error:?}")))?,
         max_services: Some(settings.saas.max_services_per_tenant).filter(|count| *count > 0),

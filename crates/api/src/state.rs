@@ -33,6 +33,8 @@ pub struct State {
     pub deployment_deadline: std::time::Duration,
     /// How long a session lasts without being used.
     pub refresh_duration: std::time::Duration,
+    /// A refused sign-in is answered no sooner.
+    pub refusal_time: std::time::Duration,
     /// Hashes passwords.
     pub passwords: PasswordHasher,
     /// Tells apart the requests that carry an idempotency key.

@@ -85,6 +85,7 @@ impl TestApp {
             ("NOMAD_ADDR", nomad.as_str()),
             ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
             ("NOMAD_SERVICES__SERVER__DRAIN_DELAY", "1ms"),
+            ("NOMAD_SERVICES__AUTH__REFUSAL_TIME", "1ms"),
             ("NOMAD_SERVICES__NOMAD__ALLOWED_DRIVERS", "docker,raw_exec"),
             ("NOMAD_SERVICES__DEPLOYMENTS__POLL_INTERVAL", "100ms"),
             // Many connections are slow to open on a busy machine.

@@ -63,6 +63,10 @@ fn describe() {
         "nomad_services_password_hashes",
         "Passwords that are being hashed or wait for it."
     );
+    metrics::describe_counter!(
+        "nomad_services_password_verifications_total",
+        "Passwords compared with a hash, each sign-in's once."
+    );
     metrics::describe_gauge!("nomad_services_build_info", "1; its label is the version.");
 }
 

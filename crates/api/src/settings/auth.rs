@@ -28,6 +28,8 @@ pub struct AuthSettings {
     /// The tokens' `aud`.
     #[serde(deserialize_with = "required")]
     pub audience: String,
+    /// A refused sign-in is answered no sooner than this after it arrived.
+    pub refusal_time: NonZeroDuration,
     /// How passwords are hashed.
     pub password: PasswordSettings,
 }

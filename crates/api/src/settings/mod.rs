@@ -221,6 +221,11 @@ impl Settings {
             "longer than auth.access_token_duration",
         );
         refuse_where(
+            self.auth.refusal_time >= self.server.shutdown_timeout,
+            "auth.refusal_time",
+            "shorter than server.shutdown_timeout, so that a stop cuts no answer",
+        );
+        refuse_where(
             nomad
                 .addr
                 .as_deref()

@@ -261,6 +261,11 @@ fn a_wrong_value_is_named_with_its_key_origin_and_what_is_allowed() {
             "allowed: another port than server.port",
         ),
         (
+            "NOMAD_SERVICES__AUTH__REFUSAL_TIME",
+            "30s",
+            "allowed: shorter than server.shutdown_timeout",
+        ),
+        (
             "NOMAD_SERVICES__DATABASE__MAX_IDLE",
             "101",
             "allowed: at most database.max_open",

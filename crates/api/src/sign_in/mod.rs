@@ -3,7 +3,9 @@
 mod access_token;
 mod password;
 mod refresh_token;
+mod refusals;
 
 pub use access_token::{AccessClaims, AccessTokens};
 pub use password::{PasswordHasher, Verdict};
 pub use refresh_token::RefreshToken;
+pub use refusals::answered_alike;

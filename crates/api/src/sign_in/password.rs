@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use argon2::{
     Algorithm, Argon2, Params, Version,
-    password_hash::{PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
+    password_hash::{self, PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
 use domain::Error;
 use secrecy::{ExposeSecret, SecretString};
@@ -98,7 +98,7 @@ impl PasswordHasher {
             .await
     }
 
-    /// Whether `password` is the one `stored` was made from. Without `stored` it is wrong, and that takes as long to say.
+    /// Whether `password` is the one `stored` was made from. Whatever `stored` is, and without it, this verifies once.
     ///
     /// # Errors
     /// `busy` where too many wait already.
@@ -110,18 +110,12 @@ impl PasswordHasher {
         let (argon2, password) = (self.argon2.clone(), password.clone());
         let nobody = self.nobody.clone();
         self.run(move || {
-            let password = password.expose_secret();
-            let Some(stored) = stored else {
-                verify(&argon2, password, &nobody);
-                return Ok(Verdict::Wrong);
-            };
-            if !verify(&argon2, password, &stored) {
-                return Ok(Verdict::Wrong);
-            }
-            if is_current(&argon2, &stored) {
-                return Ok(Verdict::Right);
-            }
-            hash(&argon2, password).map(Verdict::Outdated)
+            judge(
+                &argon2,
+                password.expose_secret(),
+                stored.as_deref(),
+                &nobody,
+            )
         })
         .await
     }
@@ -152,12 +146,42 @@ fn hash(argon2: &Argon2<'_>, password: &str) -> Result<String, Error> {
         .map_err(|error| Error::internal(error.to_string()))
 }
 
-fn verify(argon2: &Argon2<'_>, password: &str, stored: &str) -> bool {
-    if stored.starts_with("$2") {
-        return password.len() <= BCRYPT_LIMIT && bcrypt::verify(password, stored).unwrap_or(false);
+/// What is to be said about `password`, after one verification: against `nobody`'s hash where `stored` is none.
+fn judge(
+    argon2: &Argon2<'_>,
+    password: &str,
+    stored: Option<&str>,
+    nobody: &str,
+) -> Result<Verdict, Error> {
+    let compared = stored.and_then(|stored| Some((verify(argon2, password, stored)?, stored)));
+    match compared {
+        None => {
+            verify(argon2, password, nobody);
+            Ok(Verdict::Wrong)
+        }
+        Some((false, _)) => Ok(Verdict::Wrong),
+        Some((true, stored)) if is_current(argon2, stored) => Ok(Verdict::Right),
+        Some((true, _)) => hash(argon2, password).map(Verdict::Outdated),
     }
-    PasswordHash::new(stored)
-        .is_ok_and(|stored| argon2.verify_password(password.as_bytes(), &stored).is_ok())
+}
+
+/// Whether `password` fits `stored`; `None` where that is no hash, so that there was nothing to compute.
+fn verify(argon2: &Argon2<'_>, password: &str, stored: &str) -> Option<bool> {
+    let fits = if stored.starts_with("$2") {
+        // Computed for a longer password as well, so that refusing it takes the same work.
+        bcrypt::verify(password, stored).ok()? && password.len() <= BCRYPT_LIMIT
+    } else {
+        let stored = PasswordHash::new(stored).ok()?;
+        // Without these it would be called wrong at once.
+        stored.salt.as_ref().and(stored.hash.as_ref())?;
+        match argon2.verify_password(password.as_bytes(), &stored) {
+            Ok(()) => true,
+            Err(password_hash::Error::PasswordInvalid) => false,
+            Err(_) => return None,
+        }
+    };
+    metrics::counter!("nomad_services_password_verifications_total").increment(1);
+    Some(fits)
 }
 
 fn is_current(argon2: &Argon2<'_>, stored: &str) -> bool {
@@ -174,6 +198,8 @@ fn is_current(argon2: &Argon2<'_>, stored: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
     use super::*;
 
     fn hasher(iterations: u32, queue: usize) -> PasswordHasher {
@@ -225,6 +251,37 @@ mod tests {
         let longer = format!("{known}y").into();
         let verdict = hasher(1, 1).verify(&longer, Some(stored)).await.unwrap();
         assert!(matches!(verdict, Verdict::Wrong));
+    }
+
+    #[test]
+    fn whatever_is_stored_a_sign_in_takes_one_verification() {
+        let hasher = hasher(1, 1);
+        let argon2 = hash(&hasher.argon2, "correct horse").unwrap();
+        let bcrypt = bcrypt::hash("correct horse", 4).unwrap();
+        let too_long = "x".repeat(BCRYPT_LIMIT + 1);
+        for (password, stored) in [
+            ("correct horse", None),
+            ("correct horse", Some(argon2.as_str())),
+            ("battery staple", Some(&argon2)),
+            ("correct horse", Some(&bcrypt)),
+            ("battery staple", Some(&bcrypt)),
+            (&too_long, Some(&bcrypt)),
+            ("correct horse", Some("")),
+            ("correct horse", Some("$2b$")),
+            ("correct horse", Some("$argon2id$v=19$m=8,t=1,p=1")),
+            (
+                "correct horse",
+                Some("$scrypt$ln=4,r=8,p=1$c2FsdHNhbHQ$aGFzaA"),
+            ),
+        ] {
+            let recorder = PrometheusBuilder::new().build_recorder();
+            metrics::with_local_recorder(&recorder, || {
+                judge(&hasher.argon2, password, stored, &hasher.nobody).unwrap()
+            });
+            let counted = recorder.handle().render();
+            let one = "\nnomad_services_password_verifications_total 1\n";
+            assert!(counted.contains(one), "{stored:?}: {counted}");
+        }
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    sign_in::{RefreshToken, Verdict},
+    sign_in::{RefreshToken, Verdict, answered_alike},
     state::State,
 };
 
@@ -90,11 +90,20 @@ pub async fn register(
     ))
 }
 
-/// Signs somebody in. Unknown user, wrong password and inactive user are answered alike, after the same work.
+/// Signs somebody in. Unknown user, wrong password and inactive user are answered alike, after the same time.
 ///
 /// # Errors
 /// `invalid_credentials`.
 pub async fn login(
+    state: &State,
+    origin: Origin,
+    login: &str,
+    password: SecretString,
+) -> Result<SignedIn, Error> {
+    answered_alike(state.refusal_time, attempt(state, origin, login, password)).await
+}
+
+async fn attempt(
     state: &State,
     origin: Origin,
     login: &str,
