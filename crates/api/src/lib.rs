@@ -1,5 +1,6 @@
 //! The HTTP API of Nomad Services and the `nomad-services` command around it.
 
+mod client_address;
 pub mod commands;
 mod edge;
 mod extract;

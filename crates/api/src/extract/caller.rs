@@ -14,7 +14,10 @@ use actix_web::{
 use domain::{Error, TenantId, UserId};
 use persistence::{Acting, Origin, TenantScope};
 
-use crate::{observability::requests, problem::Problem, request_id::RequestId, state::State};
+use crate::{
+    client_address::client_address, observability::requests, problem::Problem,
+    request_id::RequestId, state::State,
+};
 
 /// Somebody with a good access token. Whether the user is still active, the database says.
 #[derive(Clone, Debug)]
@@ -89,7 +92,7 @@ fn origin(request: &HttpRequest) -> Origin {
         .and_then(|value| value.to_str().ok());
     Origin {
         request_id: RequestId::of(request).to_string(),
-        ip_address: request.peer_addr().map(|address| address.ip()),
+        ip_address: client_address(request),
         user_agent: user_agent.map(str::to_owned),
     }
 }

@@ -1,5 +1,6 @@
 //! One line of the log and one count of the metrics for each request. Every line logged meanwhile carries the request's id,
-//! and the user's and tenant's once they are known. Paths are logged as routes, without their values, and queries not at
+//! and the user's and tenant's once they are known; the
+//! last line names the client's address. Paths are logged as routes, without their values, and queries not at
 //! all: they may hold what nobody should read.
 
 use std::time::Instant;
@@ -14,7 +15,7 @@ use actix_web::{
 use domain::{TenantId, UserId};
 use tracing::{Instrument, Span, field::Empty};
 
-use crate::request_id::RequestId;
+use crate::{client_address::client_address, request_id::RequestId};
 
 /// Stands for a path that is none of ours.
 const UNKNOWN_ROUTE: &str = "none";
@@ -44,6 +45,7 @@ pub(crate) async fn observe<B: MessageBody>(
     // At the highest level, so that the lines within carry it whatever the log's level is.
     let span = tracing::error_span!("request", request_id = id, user = Empty, tenant = Empty);
     let method = method(request.method());
+    let client = client_address(request.request()).map(|address| address.to_string());
     let result = next.call(request).instrument(span.clone()).await;
     let (route, status) = match &result {
         Ok(response) => (response.request().match_pattern(), response.status()),
@@ -53,7 +55,7 @@ pub(crate) async fn observe<B: MessageBody>(
     let (status, duration) = (status.as_u16(), started.elapsed());
     span.in_scope(|| {
         let duration_ms = duration.as_micros() as f64 / 1000.0;
-        tracing::info!(method, route, status, duration_ms, "answered");
+        tracing::info!(method, route, status, duration_ms, client, "answered");
     });
     let labels = [
         ("method", method.to_owned()),

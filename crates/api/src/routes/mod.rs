@@ -26,6 +26,7 @@ use domain::Error;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
+    client_address::TrustedNetworks,
     edge,
     extract::BodyLimits,
     json::JsonLimits,
@@ -94,6 +95,7 @@ pub fn configure(settings: &ServerSettings) -> impl Fn(&mut ServiceConfig) + Clo
             string: settings.max_json_string,
         },
     };
+    let trusted = TrustedNetworks(settings.trusted_networks.clone());
     move |config| {
         let mut api = scope("")
             .wrap(from_fn(query::check))
@@ -112,6 +114,7 @@ pub fn configure(settings: &ServerSettings) -> impl Fn(&mut ServiceConfig) + Clo
         }
         let page = Config::from(openapi::DOCUMENT_PATH).validator_url("none");
         config
+            .app_data(trusted.clone())
             .service(
                 SwaggerUi::new("/docs/{_:.*}")
                     .config(page)

@@ -29,7 +29,7 @@ pub use self::{
     error::SettingsError,
     nomad::{DeploymentSettings, NomadSettings, TaskDriver},
     observability::{LogFormat, LogLevel, LogSettings, MetricsSettings},
-    server::{CorsSettings, Origin, ServerSettings},
+    server::{CorsSettings, Network, Origin, ServerSettings},
     sources::Environment,
     values::NonZeroDuration,
 };

@@ -2,6 +2,7 @@
 
 use std::{fmt, net::IpAddr, str::FromStr};
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::values::{NonZeroDuration, bounded, parsed};
@@ -36,6 +37,47 @@ pub struct ServerSettings {
     /// The longest string in a JSON body, in bytes.
     #[serde(deserialize_with = "bounded::<256, 67_108_864, _, _>")]
     pub max_json_string: usize,
+    /// Where the proxies in front are, whose word on the client is taken.
+    pub trusted_networks: Vec<Network>,
+}
+
+/// A network of IP addresses, `10.0.0.0/8`, or a single address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+pub struct Network(IpNet);
+
+impl Network {
+    /// Whether an address is in it; an IPv4 address is also found as the IPv6 address that stands for it.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
+
+impl FromStr for Network {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let network = text
+            .parse()
+            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+        network
+            .ok()
+            .and_then(|network: IpNet| match network {
+                IpNet::V6(six) if six.addr().to_ipv4_mapped().is_some() => None,
+                network => Some(network),
+            })
+            // Whoever trusts everybody believes what a client says of itself.
+            .filter(|network| network.prefix_len() > 0)
+            .map(|network| Self(network.trunc()))
+            .ok_or(
+                "a list of networks such as 10.0.0.0/8, 192.0.2.7 or fd00::/8; never all addresses (/0)",
+            )
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer)
+    }
 }
 
 /// Which web pages may call the API.

@@ -178,6 +178,10 @@ fn any_key_has_a_variable() {
         ("NOMAD_SERVICES__NOMAD__ALLOWED_DRIVERS", "docker, raw_exec"),
         ("CORS_ORIGINS", "https://a.example,http://localhost:3000"),
         ("MIGRATE_ON_START", "false"),
+        (
+            "NOMAD_SERVICES__SERVER__TRUSTED_NETWORKS",
+            "10.1.2.3/8, fd00::/8, 192.0.2.7",
+        ),
     ])
     .unwrap();
     assert_eq!(settings.database.max_open, 20);
@@ -185,6 +189,14 @@ fn any_key_has_a_variable() {
     assert_eq!(settings.nomad.allowed_drivers.len(), 2);
     assert_eq!(settings.cors.origins.len(), 2);
     assert!(!settings.database.migrate_on_start);
+    let inside = |address: &str| {
+        let networks = &settings.server.trusted_networks;
+        networks
+            .iter()
+            .any(|network| network.contains(address.parse().unwrap()))
+    };
+    assert!(inside("10.9.9.9") && inside("::ffff:10.9.9.9") && inside("fd00::1"));
+    assert!(inside("192.0.2.7") && !inside("192.0.2.8") && !inside("11.0.0.1"));
 }
 
 #[test]
@@ -244,6 +256,11 @@ fn a_wrong_value_is_named_with_its_key_origin_and_what_is_allowed() {
             "NOMAD_SERVICES__SERVER__HOST",
             "localhost",
             r#"server.host (environment variable NOMAD_SERVICES__SERVER__HOST): "localhost" is not valid; allowed: an IP address"#,
+        ),
+        (
+            "NOMAD_SERVICES__SERVER__TRUSTED_NETWORKS",
+            "10.0.0.0/8,::/0",
+            r#"server.trusted_networks (environment variable NOMAD_SERVICES__SERVER__TRUSTED_NETWORKS): "10.0.0.0/8,::/0" is not valid; allowed: a list of networks such as 10.0.0.0/8"#,
         ),
         (
             "ENVIRONMENT",
