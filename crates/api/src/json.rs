@@ -17,6 +17,8 @@ pub(crate) struct JsonLimits {
     pub depth: usize,
     /// How many fields all objects may have together.
     pub keys: usize,
+    /// How many items all lists may have together.
+    pub items: usize,
     /// How many bytes a text, or the name of a field, may have.
     pub string: usize,
 }
@@ -59,6 +61,7 @@ struct Reading {
 struct Progress {
     path: Vec<String>,
     keys: usize,
+    items: usize,
     violation: Option<FieldError>,
 }
 
@@ -119,6 +122,16 @@ impl Reading {
         let detail = format!("a document may have at most {most} fields in all");
         Err(self.refuse(Violation::new("too_many_fields", detail)))
     }
+
+    fn count_item<E: serde::de::Error>(&self) -> Result<(), E> {
+        let most = self.limits.items;
+        self.progress.borrow_mut().items += 1;
+        if self.progress.borrow().items <= most {
+            return Ok(());
+        }
+        let detail = format!("a document may have at most {most} items of lists in all");
+        Err(self.refuse(Violation::new("too_many_items", detail)))
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for &Reading {
@@ -168,7 +181,10 @@ impl<'de> Visitor<'de> for &Reading {
             let index = values.len();
             let next = self.within(|| index.to_string(), || items.next_element_seed(self))?;
             match next {
-                Some(value) => values.push(value),
+                Some(value) => {
+                    self.count_item()?;
+                    values.push(value);
+                }
                 None => return Ok(Value::Array(values)),
             }
         }
@@ -204,12 +220,14 @@ mod tests {
 
     const MAX_DEPTH: usize = 32;
     const MAX_KEYS: usize = 1_000;
+    const MAX_ITEMS: usize = 1_000;
     const MAX_STRING: usize = 64 * 1024;
 
     fn read(bytes: &[u8]) -> Result<Value, Refused> {
         let limits = JsonLimits {
             depth: MAX_DEPTH,
             keys: MAX_KEYS,
+            items: MAX_ITEMS,
             string: MAX_STRING,
         };
         super::read(bytes, limits)
@@ -241,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_number_of_fields_and_length_are_bounded_at_exactly_their_limits() {
+    fn depth_number_of_fields_and_items_and_length_are_bounded_at_exactly_their_limits() {
         let nested = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
         assert!(read(nested(MAX_DEPTH).as_bytes()).is_ok());
         assert_eq!(refused(&nested(MAX_DEPTH + 1)).1, "too_deep");
@@ -254,12 +272,21 @@ mod tests {
         assert!(read(fields(MAX_KEYS).as_bytes()).is_ok());
         assert_eq!(refused(&fields(MAX_KEYS + 1)).1, "too_many_fields");
 
+        let items = |count: usize| format!("[{}[]]", "1,".repeat(count - 1));
+        assert!(read(items(MAX_ITEMS).as_bytes()).is_ok());
+        assert_eq!(refused(&items(MAX_ITEMS + 1)).1, "too_many_items");
+        let spread = format!("[{}[]]", "[1],".repeat(MAX_ITEMS / 2));
+        assert_eq!(refused(&spread).1, "too_many_items");
+
         let text = |length: usize| format!("[\"{}\"]", "x".repeat(length));
         assert!(read(text(MAX_STRING).as_bytes()).is_ok());
         assert_eq!(
             refused(&text(MAX_STRING + 1)),
             ("/0".to_owned(), "too_long")
         );
+        let name = |length: usize| format!("{{\"{}\": 1}}", "x".repeat(length));
+        assert!(read(name(MAX_STRING).as_bytes()).is_ok());
+        assert_eq!(refused(&name(MAX_STRING + 1)), (String::new(), "too_long"));
     }
 
     #[test]

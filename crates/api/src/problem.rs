@@ -2,6 +2,7 @@
 
 use std::{error::Error as StdError, fmt};
 
+use actix_cors::CorsError;
 use actix_web::{
     HttpMessage, HttpResponse, ResponseError,
     body::{BoxBody, MessageBody},
@@ -20,6 +21,10 @@ use utoipa::ToSchema;
 use crate::request_id::RequestId;
 
 const CONTENT: HeaderValue = HeaderValue::from_static("application/problem+json");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// In seconds, where nobody knows better.
+const LATER: HeaderValue = HeaderValue::from_static("5");
 
 /// An error on its way out.
 #[derive(Debug)]
@@ -192,7 +197,8 @@ impl ResponseError for Problem {
     }
 }
 
-/// Adds to a problem what only its request knows: where it happened, and the request's id.
+/// Adds to a problem what only its request knows: where it happened, and the request's id. What a library refused by itself
+/// becomes a problem too, so that no error is answered in another form or with a text that is not ours.
 ///
 /// # Errors
 /// As what comes next.
@@ -203,17 +209,51 @@ pub(crate) async fn complete<B: MessageBody + 'static>(
     let instance = request.path().to_owned();
     let request_id = request.extensions().get::<RequestId>().cloned();
     let mut response = next.call(request).await?.map_into_boxed_body();
-    let body = response.response().error().and_then(|error| {
-        let mut body = error.as_error::<Problem>()?.body.clone();
-        body.instance = instance;
-        body.request_id = request_id.map(|id| id.to_string()).unwrap_or_default();
-        serde_json::to_string(&body).ok()
-    });
-    if let Some(body) = body {
-        response.headers_mut().insert(CONTENT_TYPE, CONTENT);
-        return Ok(response.map_body(|_, _| BoxBody::new(body)));
+    let status = response.status();
+    if matches!(
+        status,
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+    ) && !response.headers().contains_key(RETRY_AFTER)
+    {
+        response.headers_mut().insert(RETRY_AFTER, LATER);
     }
-    Ok(response)
+    let error = response.response().error();
+    let ours = error.and_then(|error| error.as_error::<Problem>());
+    let cors = error.and_then(|error| error.as_error::<CorsError>());
+    let is_json = response.headers().get(CONTENT_TYPE) == Some(&JSON);
+    let body = match (ours, cors) {
+        (Some(problem), _) => Some(problem.body.clone()),
+        (None, Some(refused)) => {
+            Some(Problem::of_protocol(status, "cors_refused", refused.to_string()).body)
+        }
+        (None, None) if is_json || status.as_u16() < 400 => None,
+        (None, None) => Some(of_library(status, error).body),
+    };
+    let Some(mut body) = body else {
+        return Ok(response);
+    };
+    body.instance = instance;
+    body.request_id = request_id.map(|id| id.to_string()).unwrap_or_default();
+    let body = serde_json::to_string(&body).unwrap_or_default();
+    response.headers_mut().insert(CONTENT_TYPE, CONTENT);
+    Ok(response.map_body(|_, _| BoxBody::new(body)))
+}
+
+/// An error that is none of ours.
+fn of_library(status: StatusCode, error: Option<&actix_web::Error>) -> Problem {
+    let cause = error.map(ToString::to_string);
+    if status.is_server_error() {
+        tracing::error!(cause, "a request failed in a library");
+        let mut problem = Problem::from(Error::internal("a library failed"));
+        problem.set_status(status);
+        return problem;
+    }
+    tracing::debug!(cause, "a request was refused by a library");
+    if status == StatusCode::NOT_FOUND {
+        return Error::not_found("resource").into();
+    }
+    let detail = status.canonical_reason().unwrap_or("Error").to_lowercase();
+    Problem::of_protocol(status, "refused", detail)
 }
 
 fn status(kind: ErrorKind) -> StatusCode {

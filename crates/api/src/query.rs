@@ -20,9 +20,9 @@ pub(crate) async fn check<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let pattern = request.match_pattern().unwrap_or_default();
-    let allowed = openapi::query_parameters(request.method().as_str(), &pattern);
-    if let Some(allowed) = allowed
-        && let Err(refused) = refuse_others(request.query_string(), allowed)
+    let operation = openapi::bounds(request.method().as_str(), &pattern);
+    if let Some(operation) = operation
+        && let Err(refused) = refuse_others(request.query_string(), &operation.query_parameters)
     {
         return Ok(request.error_response(Problem::from(refused)));
     }
@@ -30,8 +30,15 @@ pub(crate) async fn check<B: MessageBody + 'static>(
 }
 
 fn refuse_others(query: &str, allowed: &[String]) -> Result<(), Error> {
+    let malformed = |detail: String| Error::new(ErrorKind::Malformed, "malformed_query", detail);
+    if percent_encoding::percent_decode_str(query)
+        .decode_utf8()
+        .is_err()
+    {
+        return Err(malformed("the query is not UTF-8".to_owned()));
+    }
     let pairs: Vec<(String, String)> = serde_urlencoded::from_str(query)
-        .map_err(|error| Error::new(ErrorKind::Malformed, "malformed_query", error.to_string()))?;
+        .map_err(|error| malformed(format!("the query can't be read: {error}")))?;
     let mut seen = BTreeSet::new();
     let mut refused = Vec::new();
     for (name, value) in &pairs {

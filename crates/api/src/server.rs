@@ -16,7 +16,7 @@ use crate::{
     idempotency::Fingerprints,
     lifecycle::{Lifecycle, Phase},
     observability::{metrics, requests},
-    request_id, retention, routes,
+    problem, request_id, retention, routes,
     settings::{Environment, Settings, kept_secret},
     sign_in::{AccessTokens, PasswordHasher},
     start::{StartError, database::ChosenDatabase, orchestrator::Orchestrator},
@@ -150,7 +150,10 @@ pub async fn build(settings: &Settings) -> Result<Application, StartError> {
         App::new()
             .app_data(Data::new(shared.clone()))
             .configure(configure.clone())
+            .wrap(from_fn(edge::head::check))
             .wrap(edge::cors(&cors))
+            .wrap(from_fn(problem::complete))
+            .wrap(from_fn(edge::headers::protect))
             .wrap(from_fn(requests::observe))
             .wrap(from_fn(request_id::identify))
     })

@@ -34,9 +34,14 @@ async fn another_tenants_service_is_answered_like_one_that_does_not_exist() {
     );
     let nowhere = format!("/services/{}", uuid::Uuid::new_v4());
     for method in [Method::GET, Method::PUT, Method::DELETE] {
-        let body = service("db", "database");
-        let foreign = answer(eve.request(method.clone(), &path).json(&body)).await;
-        let unknown = answer(eve.request(method, &nowhere).json(&body)).await;
+        let ask = |path: &str| {
+            let request = eve.request(method.clone(), path);
+            answer(match method {
+                Method::PUT => request.json(&service("db", "database")),
+                _ => request,
+            })
+        };
+        let (foreign, unknown) = (ask(&path).await, ask(&nowhere).await);
         assert_eq!(
             (foreign.0, unknown.0),
             (StatusCode::NOT_FOUND, StatusCode::NOT_FOUND)

@@ -4,16 +4,22 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
-    dev::Payload,
-    http::{StatusCode, header::CONTENT_LENGTH},
+    body::{BoxBody, MessageBody},
+    dev::{Payload, ServiceRequest, ServiceResponse},
+    http::{
+        StatusCode,
+        header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING},
+    },
+    middleware::Next,
     web::BytesMut,
 };
-use domain::Error;
+use domain::{Error, Violation};
 use futures::StreamExt;
 use serde_json::Value;
 
 use crate::{
     json::{self, JsonLimits, Refused},
+    openapi,
     problem::Problem,
 };
 
@@ -41,21 +47,83 @@ impl FromRequest for Body {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            let limits = request
-                .app_data::<BodyLimits>()
-                .copied()
-                .ok_or_else(|| Error::internal("no limits for bodies are set"))?;
             if request.content_type() != JSON {
-                return Err(unsupported());
+                return Err(unsupported(format!("the body must be {JSON}")));
             }
-            let body = tokio::time::timeout(limits.time, received(&request, payload, limits.size));
-            let body = body.await.map_err(|_| late(limits.time))??;
-            json::read(&body, limits.json).map(Self).map_err(refused)
+            let body = received(&request, payload).await?;
+            let json = limits(&request)?.json;
+            json::read(&body, json).map(Self).map_err(refused)
         })
     }
 }
 
-async fn received(
+/// Refuses a body where the operation has none, so that nobody believes that it has an effect. An empty one, or an object
+/// without fields, as some clients always send it, is none.
+///
+/// # Errors
+/// As what comes next.
+pub(crate) async fn refuse_unexpected<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let pattern = request.match_pattern().unwrap_or_default();
+    let operation = openapi::bounds(request.method().as_str(), &pattern);
+    if operation.is_some_and(|operation| !operation.takes_body) && announces_body(&request) {
+        let payload = request.take_payload();
+        if let Err(problem) = ensure_nothing(request.request(), payload).await {
+            return Ok(request.error_response(problem));
+        }
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
+}
+
+fn announces_body(request: &ServiceRequest) -> bool {
+    let headers = request.headers();
+    headers.contains_key(TRANSFER_ENCODING)
+        || headers
+            .get(CONTENT_LENGTH)
+            .is_some_and(|length| length != "0")
+}
+
+async fn ensure_nothing(request: &HttpRequest, payload: Payload) -> Result<(), Problem> {
+    let body = received(request, payload).await?;
+    if body.is_empty() {
+        return Ok(());
+    }
+    let refuse = |name: &str| {
+        Violation::new("unknown_field", "is not a field; there are none here").at(name)
+    };
+    let document = json::read(&body, limits(request)?.json).map_err(refused)?;
+    let refused: Vec<_> = match document {
+        Value::Object(fields) => fields
+            .keys()
+            .map(|name| refuse(&format!("/{}", name.replace('~', "~0").replace('/', "~1"))))
+            .collect(),
+        _ => vec![Violation::new("wrong_type", "must be absent, or an object").at("")],
+    };
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(Error::invalid(refused).into())
+}
+
+fn limits(request: &HttpRequest) -> Result<BodyLimits, Error> {
+    let limits = request.app_data::<BodyLimits>().copied();
+    limits.ok_or_else(|| Error::internal("no limits for bodies are set"))
+}
+
+/// The body's bytes, if they are few enough and come in time.
+async fn received(request: &HttpRequest, payload: Payload) -> Result<BytesMut, Problem> {
+    let limits = limits(request)?;
+    let mut encodings = request.headers().get_all(CONTENT_ENCODING);
+    if encodings.any(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
+        return Err(unsupported("the body must not be compressed".to_owned()));
+    }
+    let body = tokio::time::timeout(limits.time, collected(request, payload, limits.size));
+    body.await.map_err(|_| late(limits.time))?
+}
+
+async fn collected(
     request: &HttpRequest,
     mut payload: Payload,
     limit: usize,
@@ -69,7 +137,7 @@ async fn received(
     }
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|error| malformed(error.to_string()))?;
+        let chunk = chunk.map_err(|_| malformed("it ended before its end".to_owned()))?;
         if body.len() + chunk.len() > limit {
             return Err(too_large(limit));
         }
@@ -95,8 +163,7 @@ fn too_large(limit: usize) -> Problem {
     Problem::of_protocol(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail)
 }
 
-fn unsupported() -> Problem {
-    let detail = format!("the body must be {JSON}");
+fn unsupported(detail: String) -> Problem {
     Problem::of_protocol(
         StatusCode::UNSUPPORTED_MEDIA_TYPE,
         "unsupported_media_type",

@@ -46,6 +46,12 @@ impl Modify for Conventions {
                 if in_api {
                     complete(path, &method, operation);
                 }
+                refusal(operation, "414", "The path with its query is too long.");
+                refusal(
+                    operation,
+                    "431",
+                    "The header fields are too many or too large.",
+                );
                 for (status, response) in &mut operation.responses.responses {
                     if let RefOr::T(response) = response {
                         describe(status, response);
@@ -68,7 +74,7 @@ fn close(schema: &mut RefOr<Schema>) {
 
 fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
     let public = operation.security.is_some();
-    let (has_body, has_id) = (operation.request_body.is_some(), path.contains('{'));
+    let has_id = path.contains('{');
     let if_match = parameters(operation)
         .find(|parameter| parameter.name == "If-Match")
         .map(|parameter| parameter.required == Required::True);
@@ -101,12 +107,14 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
             "It does not exist, or belongs to another tenant.",
         );
     }
-    if has_body {
-        refusal(operation, "400", "The body is not JSON.");
-        refusal(operation, "408", "The body did not arrive in time.");
-        refusal(operation, "413", "The body is too large.");
-        refusal(operation, "415", "The body is not `application/json`.");
-    }
+    refusal(operation, "400", "The body or the query can't be read.");
+    refusal(operation, "408", "The body did not arrive in time.");
+    refusal(operation, "413", "The body is too large.");
+    refusal(
+        operation,
+        "415",
+        "The body is not `application/json`, or compressed.",
+    );
     if let Some(required) = if_match {
         refusal(operation, "412", "It has changed since it was read.");
         if required {

@@ -26,15 +26,28 @@ pub const BASE: &str = "/api/v1";
 /// Where the description is served.
 pub const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
 
-static QUERY_PARAMETERS: LazyLock<HashMap<(String, String), Vec<String>>> = LazyLock::new(|| {
+/// What the description says of an operation's request.
+#[derive(Debug)]
+pub(crate) struct Bounds {
+    /// The names of its query parameters.
+    pub query_parameters: Vec<String>,
+    /// Whether it has a body.
+    pub takes_body: bool,
+}
+
+static BOUNDS: LazyLock<HashMap<(String, String), Bounds>> = LazyLock::new(|| {
     let document = document();
     let operations = document.paths.paths.iter().flat_map(|(path, item)| {
         operations(item).map(move |(method, operation)| {
-            let names = parameters(operation)
+            let query_parameters = parameters(operation)
                 .filter(|parameter| parameter.parameter_in == ParameterIn::Query)
                 .map(|parameter| parameter.name.clone())
                 .collect();
-            ((method.to_owned(), path.clone()), names)
+            let bounds = Bounds {
+                query_parameters,
+                takes_body: operation.request_body.is_some(),
+            };
+            ((method.to_owned(), path.clone()), bounds)
         })
     });
     operations
@@ -55,12 +68,11 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// The names of the query parameters of an operation, where the contract bounds them.
-pub(crate) fn query_parameters(method: &str, path: &str) -> Option<&'static [String]> {
+/// The bounds of an operation, where the contract bounds it.
+pub(crate) fn bounds(method: &str, path: &str) -> Option<&'static Bounds> {
     // HEAD is GET without the body.
     let method = if method == "HEAD" { "GET" } else { method };
-    let key = (method.to_owned(), path.to_owned());
-    QUERY_PARAMETERS.get(&key).map(Vec::as_slice)
+    BOUNDS.get(&(method.to_owned(), path.to_owned()))
 }
 
 /// The operations of a path, each with its method.

@@ -15,11 +15,8 @@ mod users;
 
 use actix_web::{
     HttpRequest, HttpResponse, Resource, Route, guard,
-    http::{
-        Method,
-        header::{ALLOW, CACHE_CONTROL},
-    },
-    middleware::{DefaultHeaders, from_fn},
+    http::{Method, header::ALLOW},
+    middleware::from_fn,
     web::{self, ServiceConfig, resource, scope},
 };
 use domain::Error;
@@ -28,7 +25,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::{
     client_address::TrustedNetworks,
     edge,
-    extract::BodyLimits,
+    extract::body::{self, BodyLimits},
     json::JsonLimits,
     openapi,
     problem::{self, Problem},
@@ -92,18 +89,17 @@ pub fn configure(settings: &ServerSettings) -> impl Fn(&mut ServiceConfig) + Clo
         json: JsonLimits {
             depth: settings.max_json_depth,
             keys: settings.max_json_keys,
+            items: settings.max_json_items,
             string: settings.max_json_string,
         },
     };
     let trusted = TrustedNetworks(settings.trusted_networks.clone());
     move |config| {
         let mut api = scope("")
+            .wrap(from_fn(body::refuse_unexpected))
             .wrap(from_fn(query::check))
             .wrap(from_fn(edge::wait_for_start))
-            .wrap(from_fn(problem::complete))
             .wrap(from_fn(edge::record_refusals))
-            .wrap(DefaultHeaders::new().add((CACHE_CONTROL, "no-store")))
-            .app_data(limits)
             .app_data(
                 web::PathConfig::default()
                     .error_handler(|error, _| problem::path_error(error).into()),
@@ -115,6 +111,7 @@ pub fn configure(settings: &ServerSettings) -> impl Fn(&mut ServiceConfig) + Clo
         let page = Config::from(openapi::DOCUMENT_PATH).validator_url("none");
         config
             .app_data(trusted.clone())
+            .app_data(limits)
             .service(
                 SwaggerUi::new("/docs/{_:.*}")
                     .config(page)

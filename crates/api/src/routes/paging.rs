@@ -1,7 +1,7 @@
 //! Cursors: opaque to a client, a row's place in its list to us.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::DateTime;
+use chrono::{DateTime, Datelike};
 use domain::{Error, Violation};
 use persistence::page::{PageRequest, Position};
 use uuid::Uuid;
@@ -72,6 +72,10 @@ fn position(cursor: &str) -> Option<Position> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
     let (microseconds, id) = std::str::from_utf8(&bytes).ok()?.split_once('.')?;
     let created_at = DateTime::from_timestamp_micros(microseconds.parse().ok()?)?;
+    // PostgreSQL knows fewer years than chrono.
+    if !(1..=9999).contains(&created_at.year()) {
+        return None;
+    }
     Some(Position::new(created_at, Uuid::try_parse(id).ok()?))
 }
 
@@ -88,8 +92,10 @@ mod tests {
 
     #[test]
     fn a_cursor_or_limit_we_never_gave_is_refused_by_name() {
+        let before_all_time = URL_SAFE_NO_PAD.encode(format!("{}.{}", -8e18 as i64, Uuid::nil()));
         for (limit, cursor, pointer) in [
             (None, Some("x"), "/cursor"),
+            (None, Some(&before_all_time), "/cursor"),
             (Some("0"), None, "/limit"),
             (Some("201"), None, "/limit"),
             (Some("-1"), None, "/limit"),

@@ -34,6 +34,9 @@ pub struct ServerSettings {
     /// The most keys in a JSON body, all objects together.
     #[serde(deserialize_with = "bounded::<16, 1_000_000, _, _>")]
     pub max_json_keys: usize,
+    /// The most items in a JSON body, all lists together.
+    #[serde(deserialize_with = "bounded::<16, 1_000_000, _, _>")]
+    pub max_json_items: usize,
     /// The longest string in a JSON body, in bytes.
     #[serde(deserialize_with = "bounded::<256, 67_108_864, _, _>")]
     pub max_json_string: usize,

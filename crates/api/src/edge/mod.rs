@@ -1,4 +1,8 @@
-//! What happens at the edge before any route: which web pages may call, and whether the server can answer yet.
+//! What happens at the edge before any route: which web pages may call, what a request's head may hold, what every answer
+//! tells browsers, and whether the server can answer yet.
+
+pub(crate) mod head;
+pub(crate) mod headers;
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,7 +12,7 @@ use actix_web::{
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{StatusCode, header},
-    middleware::Next,
+    middleware::{Condition, Next},
     web::Data,
 };
 use domain::Error;
@@ -27,8 +31,8 @@ const RESOURCE: usize = 255;
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// Lets web pages of the origins in `settings` call the API and read what its answers' headers say. They send an access
-/// token and never cookies, so credentials are not allowed.
-pub(crate) fn cors(settings: &CorsSettings) -> Cors {
+/// token and never cookies, so credentials are not allowed. Where no origin is set, no answer has a header about it.
+pub(crate) fn cors(settings: &CorsSettings) -> Condition<Cors> {
     let cors = Cors::default()
         .allow_any_method()
         .allow_any_header()
@@ -40,12 +44,11 @@ pub(crate) fn cors(settings: &CorsSettings) -> Cors {
         ])
         .max_age(MAX_AGE);
     if settings.allows_any() {
-        return cors.send_wildcard().allow_any_origin();
+        return Condition::new(true, cors.send_wildcard().allow_any_origin());
     }
-    settings
-        .origins
-        .iter()
-        .fold(cors, |cors, origin| cors.allowed_origin(origin.as_str()))
+    let origins = settings.origins.iter();
+    let cors = origins.fold(cors, |cors, origin| cors.allowed_origin(origin.as_str()));
+    Condition::new(!settings.origins.is_empty(), cors)
 }
 
 /// Records in the audit that somebody who is known was refused. Their own transaction was rolled back, so this is another.
