@@ -378,6 +378,10 @@ async fn start_server(
     let (tell, told) = oneshot::channel();
     let variables: BTreeMap<_, _> = [
         ("DATABASE_URL", database.expose_secret()),
+        (
+            "ENCRYPTION_KEY",
+            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        ),
         ("JWT_SECRET", "a secret of a benchmark, thirty-two bytes"),
         ("JWT_TOKEN_DURATION", "24h"),
         ("SERVER_PORT", "0"),

@@ -17,6 +17,7 @@ mod m20261124_000002_create_supporting_tables;
 mod m20261124_000003_enable_row_level_security;
 mod m20261124_000004_record_audit;
 mod m20261124_000005_refuse_foreign_references;
+mod m20261124_000007_create_tenant_keys;
 
 /// Any number, the same in every replica: whoever holds this lock migrates, the others wait.
 const LOCK: i64 = 0x6e6f_6d61_6473;
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000003_enable_row_level_security::Migration),
             Box::new(m20261124_000004_record_audit::Migration),
             Box::new(m20261124_000005_refuse_foreign_references::Migration),
+            Box::new(m20261124_000007_create_tenant_keys::Migration),
         ]
     }
 }
@@ -140,6 +142,25 @@ pub fn did_not_answer(error: &DbErr) -> bool {
     }
 }
 
+/// Whether the database has a table of this name. It changes nothing.
+///
+/// # Errors
+/// Fails where the database can't be asked.
+pub async fn has_table(url: &SecretString, name: &str) -> Result<bool, DbErr> {
+    let connection = connect(url).await?;
+    let asked = exists(&connection, name).await;
+    connection.close().await?;
+    asked
+}
+
+async fn exists(connection: &DatabaseConnection, name: &str) -> Result<bool, DbErr> {
+    let table = "SELECT to_regclass($1) IS NOT NULL AS present";
+    let statement = Statement::from_sql_and_values(DbBackend::Postgres, table, [name.into()]);
+    let row = connection.query_one_raw(statement).await?;
+    let present = row.map(|row| row.try_get::<bool>("", "present"));
+    Ok(present.transpose()?.unwrap_or_default())
+}
+
 /// Compares what has been applied with what this program knows. It changes nothing.
 ///
 /// # Errors
@@ -180,15 +201,7 @@ pub async fn status(url: &SecretString) -> Result<Vec<(String, Standing)>, DbErr
 }
 
 async fn applied(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
-    let table = "SELECT to_regclass('seaql_migrations') IS NOT NULL AS present";
-    let row = connection
-        .query_one_raw(Statement::from_string(DbBackend::Postgres, table))
-        .await?;
-    if !row
-        .map(|row| row.try_get::<bool>("", "present"))
-        .transpose()?
-        .unwrap_or_default()
-    {
+    if !exists(connection, "seaql_migrations").await? {
         return Ok(Vec::new());
     }
     let names = "SELECT version FROM seaql_migrations ORDER BY version";

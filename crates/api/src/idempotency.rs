@@ -63,9 +63,23 @@ impl Fingerprints {
     }
 
     fn of(&self, method: &str, path: &str, body: &Value) -> Result<Vec<u8>, Error> {
+        self.of_parts(["idempotency", method, path, &body.to_string()])
+    }
+
+    /// Tells apart what decides what runs, in 64 hexadecimal digits: secret values are part of it, so nobody may guess them
+    /// from it.
+    pub(crate) fn of_spec(&self, spec: &Value) -> Result<String, Error> {
+        let fingerprint = self.of_parts(["spec", "", "", &spec.to_string()])?;
+        Ok(fingerprint
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect())
+    }
+
+    fn of_parts(&self, parts: [&str; 4]) -> Result<Vec<u8>, Error> {
         let key = self.0.expose_secret().as_bytes();
         let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(Error::internal)?;
-        for part in ["idempotency", method, path, &body.to_string()] {
+        for part in parts {
             mac.update(&(part.len() as u64).to_be_bytes());
             mac.update(part.as_bytes());
         }

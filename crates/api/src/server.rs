@@ -19,8 +19,8 @@ use crate::{
     problem, request_id, retention, routes,
     settings::{Environment, Settings, kept_secret},
     sign_in::{AccessTokens, PasswordHasher},
-    start::{StartError, database::ChosenDatabase, orchestrator::Orchestrator},
-    state::State,
+    start::{StartError, database::ChosenDatabase, encryption, orchestrator::Orchestrator},
+    state::{Encryption, State},
     use_cases::administration,
 };
 
@@ -217,7 +217,12 @@ async fn prepare(
     database: &ChosenDatabase,
     orchestrator: &Orchestrator,
 ) -> Result<(), StartError> {
+    database.answers(settings).await?;
+    let is_migrated = database.has_data_keys_table().await?;
+    encryption::wait(settings, state, is_migrated).await;
     database.prepare(settings).await?;
+    let keys = state.database.make_missing_data_keys().await;
+    keys.map_err(|error| StartError::Database(format!("can't be given data keys: {error}")))?;
     if orchestrator.is_empty() {
         let recorded = state.database.record_that_nothing_runs().await;
         recorded.map_err(|error| StartError::Database(format!("can't be written: {error}")))?;
@@ -262,7 +267,10 @@ fn state(
     })?;
     Ok(State {
         lifecycle: Lifecycle::default(),
-        database: database.pool(settings)?,
+        database: database
+            .pool(settings)?
+            .with_keyring(encryption::keyring(settings)),
+        encryption: Encryption::default(),
         nomad: orchestrator.client(settings)?,
         namespace: settings
             .nomad

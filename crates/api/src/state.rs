@@ -1,6 +1,6 @@
 //! What every request handler works with.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{Plan, ServiceId, deployment::JobPlace};
 use persistence::Database;
@@ -39,8 +39,35 @@ pub struct State {
     pub passwords: PasswordHasher,
     /// Tells apart the requests that carry an idempotency key.
     pub fingerprints: Fingerprints,
+    /// Whether secret values can be encrypted.
+    pub encryption: Encryption,
     /// How many services a tenant may have, where the operator decides it instead of the plan.
     pub max_services: Option<u32>,
+}
+
+/// Whether secret values can be encrypted, or why not.
+#[derive(Debug, Default)]
+pub struct Encryption(Mutex<Option<String>>);
+
+impl Encryption {
+    /// Why it is not possible now.
+    pub fn refusal(&self) -> Option<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Keeps why it is not possible, and says whether that is news.
+    pub(crate) fn refuse(&self, reason: &str) -> bool {
+        let mut refusal = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = refusal.replace(reason.to_owned());
+        before.as_deref() != Some(reason)
+    }
+
+    pub(crate) fn accept(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
 }
 
 impl State {

@@ -164,6 +164,16 @@ impl Error {
         .with_source(source)
     }
 
+    /// An encrypted value can't be decrypted: it was changed, moved, or its key is gone. The source is logged, never shown.
+    pub fn decryption_failed(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        Self::new(
+            ErrorKind::Internal,
+            "decryption_failed",
+            "a stored value can't be decrypted",
+        )
+        .with_source(source)
+    }
+
     /// Adds what caused it, for the log.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

@@ -10,6 +10,7 @@ pub mod id;
 pub mod plan;
 pub mod policy;
 pub mod scopes;
+pub mod secret;
 pub mod service;
 pub mod service_config;
 pub mod service_template;

@@ -23,7 +23,7 @@ pub struct ServiceTemplate {
     pub category: Option<String>,
     /// What else it is found by.
     pub tags: Vec<String>,
-    /// A service's configuration, with templates in it.
+    /// A service's configuration, with templates in it, and the [marker](crate::secret::MARKER) in place of secret values.
     pub config: Option<Value>,
     /// Whether every tenant sees it, or its maker's alone.
     pub is_public: bool,

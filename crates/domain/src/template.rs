@@ -125,7 +125,8 @@ pub(crate) fn for_each_text(value: &Value, pointer: &str, visit: &mut impl FnMut
     }
 }
 
-fn child(pointer: &str, name: &str) -> String {
+/// The pointer of the field `name` of what stands at `pointer`.
+pub(crate) fn child(pointer: &str, name: &str) -> String {
     format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 

@@ -11,4 +11,5 @@ pub mod service_deployment;
 pub mod service_template;
 pub mod subscription;
 pub mod tenant;
+pub mod tenant_key;
 pub mod user;

@@ -1,22 +1,27 @@
 //! The tasks of the deployment worker: claimed with a lease and a fencing token that every later write proves.
 
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use domain::{
-    DeploymentAction, DeploymentId, DeploymentStatus, Error, Result, ServiceConfig, ServiceId,
-    TenantId,
+    DeploymentAction, DeploymentId, DeploymentStatus, Error, ErrorKind, Result, ServiceConfig,
+    ServiceId, TenantId,
     deployment::{
-        Claim, JobDocument, JobPlace, JobRequest, WorkerId,
+        Cause, Claim, JobDocument, JobPlace, JobRequest, WorkerId,
         ports::{DeploymentQueue, Ending, Progress},
     },
+    secret::{open, seal},
 };
 use entity::deployment_task;
-use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement, Value};
+use sea_orm::{DbBackend, FromQueryResult, Statement, Value};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
     Acting, Database, SystemPurpose, SystemTx,
+    encryption::{TenantKeys, key_statements, keys_of_tenants, task_row},
     rows::{missing, read},
 };
 
@@ -36,6 +41,10 @@ const CLAIM: &str = "WITH due AS ( \
              updated_at = CURRENT_TIMESTAMP \
          FROM claimed WHERE deployment.id = claimed.deployment_id AND deployment.status = 'pending' \
      ) SELECT * FROM claimed";
+
+/// Where what is encrypted stands: the columns, as pointers.
+pub(crate) const REQUEST: &str = "/request";
+const JOB: &str = "/job";
 
 const HELD: &str = "id = $1 AND lease_owner = $2 AND fence = $3 AND finished_at IS NULL";
 
@@ -61,32 +70,15 @@ fn action(stored: deployment_task::TaskAction) -> DeploymentAction {
     }
 }
 
-fn claim(worker: WorkerId, row: &QueryResult) -> Result<Claim> {
-    let Overdue { overdue } = read(row)?;
-    let row: deployment_task::Model = read(row)?;
+/// A claim, without what the keys of its tenant are needed for.
+fn claim(worker: WorkerId, row: &deployment_task::Model, overdue: bool) -> Result<Claim> {
+    let row = row.clone();
     let place = JobPlace {
         namespace: row.nomad_namespace,
         job_id: row.nomad_job_id,
     };
     let (tenant_id, service_id) = (TenantId(row.tenant_id), ServiceId(row.service_id));
     let deployment_id = row.deployment_id.map(DeploymentId);
-    let stored = row
-        .request
-        .map(serde_json::from_value::<StoredRequest>)
-        .transpose()
-        .map_err(Error::internal)?;
-    let request = stored
-        .map(|stored| {
-            Ok::<_, Error>(JobRequest {
-                tenant_id,
-                service_id,
-                service_name: stored.service_name,
-                deployment_id: deployment_id.ok_or_else(|| missing("deployment"))?,
-                place: place.clone(),
-                config: stored.config,
-            })
-        })
-        .transpose()?;
     Ok(Claim {
         task: row.id,
         fence: row.fence,
@@ -96,13 +88,34 @@ fn claim(worker: WorkerId, row: &QueryResult) -> Result<Claim> {
         deployment_id,
         action: action(row.action),
         place,
-        request,
-        job: row.job.map(JobDocument),
+        request: None,
+        job: None,
         phase: serde_json::from_value(row.phase).map_err(Error::internal)?,
         reason: row.reason,
         overdue,
         attempts: u32::try_from(row.attempts).map_err(Error::internal)?,
     })
+}
+
+/// Adds to a claim what is encrypted.
+fn fill(claim: &mut Claim, row: &deployment_task::Model, keys: &TenantKeys) -> Result<()> {
+    let place = task_row(claim.tenant_id, claim.task);
+    if let Some(request) = &row.request {
+        let stored = open(request, place, REQUEST, keys)?;
+        let stored: StoredRequest = serde_json::from_value(stored).map_err(Error::internal)?;
+        claim.request = Some(JobRequest {
+            tenant_id: claim.tenant_id,
+            service_id: claim.service_id,
+            service_name: stored.service_name,
+            deployment_id: claim.deployment_id.ok_or_else(|| missing("deployment"))?,
+            place: claim.place.clone(),
+            config: stored.config,
+        });
+    }
+    if let Some(job) = &row.job {
+        claim.job = Some(JobDocument(open(job, place, JOB, keys)?));
+    }
+    Ok(())
 }
 
 /// A statement that only the holder of `claim` can carry out, beginning with the parameters of [`HELD`].
@@ -136,15 +149,36 @@ impl Database {
     }
 
     async fn write(&self, statement: Statement) -> Result<()> {
-        let [rows] = self.deployment().await?.finish([statement]).await?;
-        if rows.is_empty() {
-            return Err(Error::conflict(
-                "lease_lost",
-                "another worker has taken this deployment over",
-            ));
-        }
-        Ok(())
+        write(self.deployment().await?, statement).await
     }
+
+    /// Ends a task of which nothing can be read any more; one whose key this server lacks is left to another until its
+    /// deadline.
+    async fn unreadable(&self, claim: &Claim, error: &Error) {
+        let task = claim.task;
+        tracing::error!(%task, cause = ?error, "what a deployment is to be made from can't be read");
+        if error.kind() == ErrorKind::Unavailable && !claim.overdue {
+            return;
+        }
+        let ending = Ending {
+            outcome: Err(Cause::Refused),
+            reason: Some(format!("the job can't be built: {error}")),
+        };
+        if let Err(error) = self.finish(claim, &ending).await {
+            tracing::warn!(%task, cause = ?error, "a lease is left to end by itself");
+        }
+    }
+}
+
+async fn write(transaction: SystemTx, statement: Statement) -> Result<()> {
+    let [rows] = transaction.finish([statement]).await?;
+    if rows.is_empty() {
+        return Err(Error::conflict(
+            "lease_lost",
+            "another worker has taken this deployment over",
+        ));
+    }
+    Ok(())
 }
 
 impl DeploymentQueue for Database {
@@ -156,7 +190,31 @@ impl DeploymentQueue for Database {
         ];
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, CLAIM, values);
         let [rows] = self.deployment().await?.finish([statement]).await?;
-        rows.iter().map(|row| claim(worker, row)).collect()
+        let mut tasks = Vec::new();
+        for row in &rows {
+            let Overdue { overdue } = read(row)?;
+            let row: deployment_task::Model = read(row)?;
+            tasks.push((claim(worker, &row, overdue)?, row));
+        }
+        let encrypted = |row: &deployment_task::Model| row.request.is_some() || row.job.is_some();
+        let tenants = tasks.iter().filter(|(_, row)| encrypted(row));
+        let tenants: BTreeSet<_> = tenants.map(|(_, row)| row.tenant_id).collect();
+        let mut keys = BTreeMap::new();
+        if !tenants.is_empty() {
+            keys.extend(keys_of_tenants(self, tenants.into_iter().collect()).await?);
+        }
+        let mut claims = Vec::new();
+        for (mut claim, row) in tasks {
+            let filled = match keys.get(&row.tenant_id).filter(|_| encrypted(&row)) {
+                Some(keys) => fill(&mut claim, &row, keys),
+                None => Ok(()),
+            };
+            match filled {
+                Ok(()) => claims.push(claim),
+                Err(error) => self.unreadable(&claim, &error).await,
+            }
+        }
+        Ok(claims)
     }
 
     async fn record(&self, claim: &Claim, progress: &Progress, lease: Duration) -> Result<()> {
@@ -164,13 +222,23 @@ impl DeploymentQueue for Database {
              reason = COALESCE($6, reason), attempts = 0, \
              lease_until = CURRENT_TIMESTAMP + make_interval(secs => $7) \
              WHERE {HELD} RETURNING id";
+        let transaction = self.deployment().await?;
+        let mut sealed = None;
+        if let Some(job) = &progress.job {
+            let [_, rows] = transaction
+                .rows(key_statements(Some(claim.tenant_id)))
+                .await?;
+            let keys = TenantKeys::read(self.keyring(), &rows)?;
+            let place = task_row(claim.tenant_id, claim.task);
+            sealed = Some(seal(&job.0, place, JOB, &keys)?);
+        }
         let values = [
             json!(progress.phase).into(),
-            progress.job.clone().map(|job| job.0).into(),
+            sealed.into(),
             progress.reason.clone().into(),
             lease.as_secs_f64().into(),
         ];
-        self.write(held(claim, sql, values)).await
+        write(transaction, held(claim, sql, values)).await
     }
 
     async fn release(&self, claim: &Claim, after: Duration, attempts: u32) -> Result<()> {

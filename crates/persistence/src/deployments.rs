@@ -7,21 +7,25 @@ use domain::{
     ServiceId, ServiceStatus, UserId,
     deployment::{JobPlace, Phase},
     policy::Actor,
+    secret::seal,
 };
 use entity::service_deployment;
 use sea_orm::{
     ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult,
     QuerySelect, QueryTrait, Statement,
+    prelude::Uuid,
     sea_query::{Asterisk, Expr, Func},
 };
 use serde_json::json;
 
 use crate::{
     TenantRead, TenantTx, audit,
+    deployment_queue::REQUEST,
+    encryption::{key_statements, task_row},
     idempotency::Answer,
     page::{Page, PageRequest, Position},
     rows::{first, missing, read, timestamp},
-    services::{by_id, locked, one},
+    services::{OpenService, by_id, locked, one, one_open},
 };
 
 /// A deployment to be made.
@@ -29,6 +33,8 @@ use crate::{
 pub struct NewDeployment<'service> {
     /// The service, as it is at this moment.
     pub service: &'service Service,
+    /// Its configuration with the secret values, where a job is to be built from it.
+    pub config: Option<&'service ServiceConfig>,
     /// What is to be brought about.
     pub action: DeploymentAction,
     /// Where its job is.
@@ -59,9 +65,9 @@ const INSERT: &str = "WITH deployment AS ( \
          INSERT INTO service_deployments (service_id, status, nomad_job_id, deployed_by) \
          VALUES ($1, 'pending', $2, $3) RETURNING * \
      ), task AS ( \
-         INSERT INTO deployment_tasks (tenant_id, service_id, deployment_id, action, nomad_namespace, nomad_job_id, \
-             request, spec_hash, phase, deadline_at) \
-         SELECT $4, service_id, id, $5, $6, $2, $7, $8, $9, CURRENT_TIMESTAMP + make_interval(secs => $10) \
+         INSERT INTO deployment_tasks (id, tenant_id, service_id, deployment_id, action, nomad_namespace, \
+             nomad_job_id, request, spec_hash, phase, deadline_at) \
+         SELECT $12, $4, service_id, id, $5, $6, $2, $7, $8, $9, CURRENT_TIMESTAMP + make_interval(secs => $10) \
          FROM deployment \
      ), service AS ( \
          UPDATE services SET status = $11, updated_at = CURRENT_TIMESTAMP WHERE id = $1 \
@@ -168,11 +174,14 @@ impl TenantTx {
     pub async fn lock_for_deployment(
         &mut self,
         id: ServiceId,
-    ) -> Result<(Actor, Service, DeploymentStanding), Error> {
+    ) -> Result<(Actor, OpenService, DeploymentStanding), Error> {
+        let [lock, keys] = key_statements(Some(self.tenant()?));
         let standing = Statement::from_sql_and_values(DbBackend::Postgres, STANDING, [id.0.into()]);
-        let (actor, [service, standing]) = self.enter([locked(id), standing]).await?;
+        let statements = [lock, keys, locked(id), standing];
+        let (actor, [_, keys, service, standing]) = self.enter(statements).await?;
+        self.read_keys(&keys).await?;
         let standing = first(&standing)?.ok_or_else(|| missing("standing"))?;
-        Ok((actor, one(&service)?, standing))
+        Ok((actor, one_open(&service, self.keys()?)?, standing))
     }
 
     /// Makes a deployment for a worker to carry out, and commits; `answer` is what its caller is told.
@@ -185,8 +194,12 @@ impl TenantTx {
         new: NewDeployment<'_>,
         answer: impl FnOnce(&Deployment) -> Answer,
     ) -> Result<Deployment, Error> {
-        let request = (new.action == DeploymentAction::Start)
-            .then(|| request(&new.service.name, &new.service.config));
+        let (tenant, task) = (new.service.tenant_id, Uuid::new_v4());
+        let request = new.config.map(|config| {
+            let request = request(&new.service.name, config);
+            seal(&request, task_row(tenant, task), REQUEST, self.keys()?)
+        });
+        let request = request.transpose()?;
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             INSERT,
@@ -194,7 +207,7 @@ impl TenantTx {
                 new.service.id.0.into(),
                 new.place.job_id.as_str().into(),
                 actor.user.0.into(),
-                new.service.tenant_id.0.into(),
+                tenant.0.into(),
                 new.action.as_str().into(),
                 new.place.namespace.as_str().into(),
                 request.into(),
@@ -202,6 +215,7 @@ impl TenantTx {
                 json!(Phase::Accepted).into(),
                 new.deadline.as_secs_f64().into(),
                 ServiceStatus::Pending.as_str().into(),
+                task.into(),
             ],
         );
         let event = requested(new.action, new.service.id);

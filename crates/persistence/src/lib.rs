@@ -5,6 +5,7 @@ pub mod audit;
 mod connection;
 mod deployment_queue;
 pub mod deployments;
+pub mod encryption;
 mod error;
 pub mod idempotency;
 pub mod page;

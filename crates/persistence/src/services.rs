@@ -4,6 +4,7 @@ use domain::{
     Error, Limits, Plan, Service, ServiceConfig, ServiceId, ServiceStatus, ServiceType, TenantId,
     UserId,
     policy::Actor,
+    secret::{Holder, mask},
     service::{AdmittedService, NewService, ServicePatch},
 };
 use entity::{service, tenant};
@@ -17,6 +18,7 @@ use sea_orm::{
 
 use crate::{
     TenantRead, TenantTx,
+    encryption::{StoredConfig, TenantKeys, key_statements, service_row},
     idempotency::Answer,
     page::{Page, PageRequest, Position},
     rows::{first, missing, read, timestamp},
@@ -42,9 +44,23 @@ pub struct Admission {
     pub services: Vec<AdmittedService>,
 }
 
+/// A service with what only some may see.
+#[derive(Clone, Debug)]
+pub struct OpenService {
+    /// The service.
+    pub service: Service,
+    /// Its configuration with the secret values.
+    pub config: StoredConfig,
+}
+
 fn service(row: &QueryResult) -> Result<Service, Error> {
-    let row: service::Model = read(row)?;
-    let config = row.config.ok_or_else(|| missing("config"))?;
+    shown(read(row)?)
+}
+
+/// Nobody who only looks at a service needs its secret values, or the keys to them.
+fn shown(row: service::Model) -> Result<Service, Error> {
+    let mut config = row.config.ok_or_else(|| missing("config"))?;
+    mask(&mut config, Holder::Service);
     Ok(Service {
         id: ServiceId(row.id),
         tenant_id: TenantId(row.tenant_id.ok_or_else(|| missing("tenant"))?),
@@ -61,6 +77,18 @@ fn service(row: &QueryResult) -> Result<Service, Error> {
 
 pub(crate) fn one(rows: &[QueryResult]) -> Result<Service, Error> {
     service(rows.first().ok_or_else(|| Error::not_found("service"))?)
+}
+
+pub(crate) fn one_open(rows: &[QueryResult], keys: &TenantKeys) -> Result<OpenService, Error> {
+    let row: Option<service::Model> = first(rows)?;
+    let row = row.ok_or_else(|| Error::not_found("service"))?;
+    let stored = row.config.clone().ok_or_else(|| missing("config"))?;
+    let service = shown(row)?;
+    let row = service_row(service.tenant_id, service.id);
+    Ok(OpenService {
+        service,
+        config: StoredConfig::new(row, stored, keys.clone()),
+    })
 }
 
 impl TenantRead<'_> {
@@ -111,8 +139,10 @@ impl TenantTx {
     /// # Errors
     /// `unauthenticated` where the caller is not active any more.
     pub async fn lock_admission(&mut self) -> Result<(Actor, Admission), Error> {
-        let statements = [lock_tenant(), reservations()];
-        let (actor, [tenant, services]) = self.enter(statements).await?;
+        let [lock, keys] = key_statements(Some(self.tenant()?));
+        let statements = [lock, keys, lock_tenant(), reservations()];
+        let (actor, [_, keys, tenant, services]) = self.enter(statements).await?;
+        self.read_keys(&keys).await?;
         Ok((actor, admission(&tenant, &services)?))
     }
 
@@ -123,10 +153,28 @@ impl TenantTx {
     pub async fn lock_admission_of(
         &mut self,
         id: ServiceId,
-    ) -> Result<(Actor, Admission, Service), Error> {
-        let statements = [lock_tenant(), reservations(), locked(id)];
-        let (actor, [tenant, services, rows]) = self.enter(statements).await?;
-        Ok((actor, admission(&tenant, &services)?, one(&rows)?))
+    ) -> Result<(Actor, Admission, OpenService), Error> {
+        let [lock, keys] = key_statements(Some(self.tenant()?));
+        let statements = [lock, keys, lock_tenant(), reservations(), locked(id)];
+        let (actor, [_, keys, tenant, services, rows]) = self.enter(statements).await?;
+        self.read_keys(&keys).await?;
+        let admission = admission(&tenant, &services)?;
+        Ok((actor, admission, one_open(&rows, self.keys()?)?))
+    }
+
+    /// The service with this id and its configuration with the secret values. The first call of a transaction.
+    ///
+    /// # Errors
+    /// `not_found`, also for another tenant's.
+    pub async fn service_with_secrets(
+        &mut self,
+        id: ServiceId,
+    ) -> Result<(Actor, OpenService), Error> {
+        let [lock, keys] = key_statements(Some(self.tenant()?));
+        let find = by_id(id).build(DbBackend::Postgres);
+        let (actor, [_, keys, rows]) = self.enter([lock, keys, find]).await?;
+        self.read_keys(&keys).await?;
+        Ok((actor, one_open(&rows, self.keys()?)?))
     }
 
     /// The service with this id, locked until the transaction ends. The first call of a transaction.
@@ -148,14 +196,16 @@ impl TenantTx {
         new: NewService,
         answer: impl FnOnce(&Service) -> Answer,
     ) -> Result<Service, Error> {
+        // Its encrypted values are bound to its id, so the id is known before the row is.
+        let (tenant, id) = (self.tenant()?, ServiceId(Uuid::new_v4()));
+        let config = self.keys()?.sealed(&new.config, service_row(tenant, id))?;
         let row = service::ActiveModel {
+            id: Set(id.0),
             name: Set(new.name),
             r#type: Set(stored_type(new.service_type)),
             description: Set(new.description),
-            config: Set(Some(
-                serde_json::to_value(&new.config).map_err(Error::internal)?,
-            )),
-            tenant_id: Set(actor.tenant.map(|tenant| tenant.0)),
+            config: Set(Some(config)),
+            tenant_id: Set(Some(tenant.0)),
             created_by: Set(actor.user.0),
             ..Default::default()
         };
@@ -165,15 +215,16 @@ impl TenantTx {
             .await
     }
 
-    /// Changes a service, and commits.
+    /// Changes a service, and commits. What was stored before there was encryption is encrypted at the latest now.
     ///
     /// # Errors
     /// `name_taken`.
     pub async fn update_service(
         self,
-        id: ServiceId,
+        current: &OpenService,
         patch: ServicePatch,
     ) -> Result<Service, Error> {
+        let id = current.service.id;
         let mut row = service::ActiveModel::default();
         if let Some(name) = patch.name {
             row.name = Set(name);
@@ -181,10 +232,15 @@ impl TenantTx {
         if let Some(description) = patch.description {
             row.description = Set(description);
         }
-        if let Some(config) = patch.config {
-            row.config = Set(Some(
-                serde_json::to_value(&config).map_err(Error::internal)?,
-            ));
+        let config = match patch.config {
+            Some(config) => {
+                let place = service_row(current.service.tenant_id, id);
+                Some(self.keys()?.sealed(&config, place)?)
+            }
+            None => current.config.sealed()?,
+        };
+        if config.is_some() {
+            row.config = Set(config);
         }
         let mut update = service::Entity::update_many()
             .set(row)

@@ -1,6 +1,11 @@
 //! Templates of services: everybody's public ones, and those of the caller's tenant.
 
-use domain::{Error, ServiceType, UserId, policy::Actor, service_template::ServiceTemplate};
+use domain::{
+    Error, ServiceType, UserId,
+    policy::Actor,
+    secret::{Holder, mask},
+    service_template::ServiceTemplate,
+};
 use entity::service_template::{Column, Entity, Model};
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryOrder, QueryResult,
@@ -39,7 +44,10 @@ fn template(row: &QueryResult) -> Result<ServiceTemplate, Error> {
         icon: row.icon,
         category: row.category,
         tags: row.tags.unwrap_or_default(),
-        config: row.config,
+        config: row.config.map(|mut config| {
+            mask(&mut config, Holder::Template);
+            config
+        }),
         is_public: row.is_public.ok_or_else(|| missing("is_public"))?,
         created_by: UserId(row.created_by),
         created_at: timestamp(row.created_at)?,

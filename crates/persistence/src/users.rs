@@ -10,11 +10,13 @@ use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     Statement,
+    prelude::Uuid,
     sea_query::{Expr, Func},
 };
 
 use crate::{
     SYSTEM_USER, SystemTx, TenantRead, TenantTx,
+    encryption::insert_keys,
     idempotency::Answer,
     page::{Page, PageRequest, Position},
     rows::{all, first, missing, timestamp},
@@ -100,7 +102,8 @@ fn stored_role(role: Role) -> user::Role {
 }
 
 const INSERT_TENANT: &str = "WITH tenant AS ( \
-         INSERT INTO tenants (name, slug, plan, max_services) VALUES ($1, $2, $3, $4) RETURNING id, plan, max_services \
+         INSERT INTO tenants (id, name, slug, plan, max_services) VALUES ($13, $1, $2, $3, $4) \
+         RETURNING id, plan, max_services \
      ), subscription AS ( \
          INSERT INTO subscriptions (tenant_id, plan, status, billing_cycle, max_services, price_per_month, \
              current_period_start) \
@@ -124,6 +127,9 @@ impl SystemTx {
     ) -> Result<User, Error> {
         let (plan, limits) = limits;
         let max_services = i32::try_from(limits.services).map_err(Error::internal)?;
+        // The tenant's data key is bound to its id, so the id is known before the row is.
+        let tenant = TenantId(Uuid::new_v4());
+        let key = self.database().keyring().generate(Some(tenant)).ok();
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             INSERT_TENANT,
@@ -141,9 +147,12 @@ impl SystemTx {
                 user.first_name.into(),
                 user.last_name.into(),
                 user.role.as_str().into(),
+                tenant.0.into(),
             ],
         );
-        self.finish_answered([statement], |[rows]| one(&rows), answer)
+        let keys = insert_keys(key.as_slice(), None);
+        let statements = [statement, keys];
+        self.finish_answered(statements, |[rows, _]| one(&rows), answer)
             .await
     }
 

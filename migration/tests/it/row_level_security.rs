@@ -8,7 +8,7 @@ use crate::{connect, migrated};
 const ALPHA: &str = "aaaaaaaa-0000-4000-8000-000000000000";
 const BETA: &str = "bbbbbbbb-0000-4000-8000-000000000000";
 
-const TABLES: [&str; 11] = [
+const TABLES: [&str; 12] = [
     "tenants",
     "users",
     "services",
@@ -20,6 +20,7 @@ const TABLES: [&str; 11] = [
     "deployment_tasks",
     "refresh_tokens",
     "idempotency_keys",
+    "tenant_keys",
 ];
 
 #[tokio::test]
@@ -118,6 +119,10 @@ async fn a_row_for_another_tenant_is_refused() {
         format!(
             "INSERT INTO api_keys (name, key, user_id, tenant_id) VALUES ('k', 'k', '{ALPHA}', '{BETA}')"
         ),
+        format!(
+            "INSERT INTO tenant_keys (tenant_id, version, wrapped, wrapped_by) VALUES ('{BETA}', 2, '', '')"
+        ),
+        "INSERT INTO tenant_keys (version, wrapped, wrapped_by) VALUES (1, '', '')".to_owned(),
     ] {
         assert_eq!(
             refusal(&app, &foreign).await,
@@ -221,6 +226,7 @@ async fn with_two_tenants() -> TestDatabase {
                  INSERT INTO refresh_tokens (family_id, user_id, token_hash, expires_at)
                      VALUES ('{id}', '{id}', '{id}', CURRENT_TIMESTAMP);
                  INSERT INTO idempotency_keys (user_id, key, fingerprint, status, response) VALUES ('{id}', '', '', 201, '{{}}');
+                 INSERT INTO tenant_keys (tenant_id, version, wrapped, wrapped_by) VALUES ('{id}', 1, '', '');
                  SET LOCAL ROLE nomad_services_app;
                  SET LOCAL app.tenant_id = '{id}';
                  INSERT INTO services (id, name, type, tenant_id, created_by) VALUES ('{id}', '', 'custom', '{id}', '{id}');

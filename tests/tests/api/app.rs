@@ -13,6 +13,9 @@ use tokio::sync::Notify;
 
 use crate::contract::{self, Asked, Came};
 
+/// 32 bytes in base64.
+pub const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
 pub const PASSWORD: &str = "correct horse battery";
 
 /// A server on a free port; it ends with the test.
@@ -79,6 +82,7 @@ impl TestApp {
         let variables: BTreeMap<_, _> = [
             ("DATABASE_URL", database.url().expose_secret()),
             ("JWT_SECRET", "a secret of a test, with thirty-two bytes"),
+            ("ENCRYPTION_KEY", ENCRYPTION_KEY),
             ("SERVER_PORT", "0"),
             ("METRICS_PORT", "0"),
             ("ENVIRONMENT", "production"),

@@ -3,6 +3,7 @@
 
 mod admin;
 mod config;
+mod keys;
 mod migrate;
 mod openapi;
 mod serve;
@@ -48,6 +49,8 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Work with platform administrators.
     Admin(admin::Admin),
+    /// Work with the keys that secret values are encrypted under.
+    Keys(keys::Keys),
     /// Look at the configuration.
     Config(config::Config),
     /// Print the API's description (OpenAPI 3.1, JSON), as a server has it at /api/v1/openapi.json.
@@ -71,6 +74,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Serve => serve::run(&config_directory).await,
         Command::Migrate(command) => command.run(&config_directory, json).await,
         Command::Admin(command) => command.run(&config_directory, json).await,
+        Command::Keys(command) => command.run(&config_directory, json).await,
         Command::Config(command) => command.run(&config_directory, json),
         Command::Openapi => openapi::run(json),
     }

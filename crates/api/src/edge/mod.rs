@@ -97,7 +97,7 @@ pub(crate) async fn wait_for_start<B: MessageBody>(
     let state = request.app_data::<Data<Arc<State>>>();
     let starting = state.is_some_and(|state| state.lifecycle.phase() == Phase::Starting);
     if starting && request.path().starts_with("/api/") {
-        let detail = "the server is starting and waits for its database";
+        let detail = "the server is starting; /readyz says what it waits for";
         let problem = Problem::from(Error::unavailable("starting", detail, RETRY_AFTER));
         let answer = actix_web::HttpResponse::from_error(problem);
         return Ok(request.into_response(answer).map_into_right_body());

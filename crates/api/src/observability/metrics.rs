@@ -67,6 +67,10 @@ fn describe() {
         "nomad_services_password_verifications_total",
         "Passwords compared with a hash, each sign-in's once."
     );
+    metrics::describe_counter!(
+        "nomad_services_decryption_failures_total",
+        "Stored values that could not be decrypted: changed, moved, or encrypted under a key that is gone."
+    );
     metrics::describe_gauge!("nomad_services_build_info", "1; its label is the version.");
 }
 

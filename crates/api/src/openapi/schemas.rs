@@ -210,7 +210,7 @@ pub struct ServiceConfig {
     pub image: Option<String>,
     /// The ports the service listens on.
     pub ports: Option<Vec<u16>>,
-    /// Environment variables by name.
+    /// Environment variables by name. An answer shows `**********` for each value, and takes it back for the value there is.
     pub environment: Option<BTreeMap<String, String>>,
     /// Each `source:target` or `source:target:ro`.
     pub volumes: Option<Vec<String>>,
@@ -222,6 +222,18 @@ pub struct ServiceConfig {
     pub nomad_job_file: Option<String>,
     /// With a job file, values of variables it declares; without one, what fills `{{NAME}}` in the texts above.
     pub custom_variables: Option<BTreeMap<String, String>>,
+    /// JSON pointers of further secret values, such as `/custom_variables/PASSWORD`: texts in `custom_variables`, `image`,
+    /// `volumes` or `health_check/path`.
+    pub sensitive: Option<Vec<String>>,
+}
+
+/// Which secret values to reveal.
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"pointers": ["/config/environment/POSTGRES_PASSWORD"]}))]
+pub struct Reveal {
+    /// JSON pointers into the service.
+    #[schema(min_items = 1, max_items = 100)]
+    pub pointers: Vec<String>,
 }
 
 /// What a service reserves; what is absent counts as Nomad's default (100 MHz, 300 MB, 300 MB).

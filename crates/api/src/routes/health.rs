@@ -23,7 +23,8 @@ pub struct Liveness {
 /// Whether it can serve.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Readiness {
-    /// `ready`; `degraded` without Nomad; `unready` without the database, while it starts, and while it drains.
+    /// `ready`; `degraded` without Nomad; `unready` without the database or the encryption key, while it starts, and while it
+    /// drains.
     status: &'static str,
     /// What it depends on.
     checks: Checks,
@@ -36,6 +37,10 @@ pub struct Checks {
     database: String,
     /// Without Nomad all works except what runs there.
     nomad: String,
+    /// Why secret values can't be encrypted: the key is missing, or is not the one they were encrypted with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    encryption: Option<String>,
 }
 
 /// What older clients ask for.
@@ -60,7 +65,7 @@ pub async fn live() -> HttpResponse {
 /// Whether it can serve
 #[utoipa::path(get, path = "/readyz", tag = "health", security(()), responses(
     (status = 200, description = "It can: `ready`, or `degraded` where Nomad does not answer.", body = Readiness),
-    (status = 503, description = "It can't: the database does not answer, or it starts or drains.", body = Readiness),
+    (status = 503, description = "It can't: the database does not answer, the encryption key is missing or wrong, or it starts or drains.", body = Readiness),
 ))]
 pub async fn ready(state: Data<Arc<State>>) -> HttpResponse {
     let database = check(async {
@@ -83,7 +88,11 @@ pub async fn ready(state: Data<Arc<State>>) -> HttpResponse {
     };
     response.json(Readiness {
         status,
-        checks: Checks { database, nomad },
+        checks: Checks {
+            database,
+            nomad,
+            encryption: state.encryption.refusal(),
+        },
     })
 }
 

@@ -66,6 +66,7 @@ routes! {
     "/api/v1/users/me" => get users::read_me, put users::update_me;
     "/api/v1/services" => get services::list, post services::create;
     "/api/v1/services/{id}" => get services::read, put services::replace, patch services::update, delete services::delete;
+    "/api/v1/services/{id}/reveal" => post services::reveal;
     "/api/v1/services/{id}/start" => post deployments::start;
     "/api/v1/services/{id}/stop" => post deployments::stop;
     "/api/v1/services/{id}/restart" => post deployments::restart;

@@ -1,6 +1,6 @@
 //! `/services`: what a tenant has defined.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -9,7 +9,7 @@ use actix_web::{
 use chrono::{DateTime, Utc};
 use domain::{
     Error, Service, ServiceConfig, ServiceId,
-    service::{NewService, ServicePatch},
+    service::{NewService, ServicePatch, parse_reveal},
 };
 use persistence::{idempotency::Answer, services::ServiceFilter};
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,9 @@ pub struct ListQuery {
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = Service, example = json!({
     "id": "6e3c9e0e-5f0b-4c5b-9a53-0d5f2a9a4f10", "name": "orders", "type": "database", "status": "stopped",
-    "description": "where orders are kept", "config": {"image": "postgres:17", "ports": [5432]},
+    "description": "where orders are kept", "config": {
+        "image": "postgres:17", "ports": [5432], "environment": {"POSTGRES_PASSWORD": "**********"}
+    },
     "tenant_id": "0d0f5a3e-8f57-4e0f-8f0e-0a2b8f5d9c11", "created_by": "3b241101-e2bb-4255-8caf-4136c566a962",
     "created_at": "2026-11-24T20:00:00.123456Z", "updated_at": "2026-11-24T20:00:00.123456Z"
 }))]
@@ -73,7 +75,7 @@ pub struct ServiceView<'service> {
     /// For people.
     #[schema(required = true)]
     description: Option<&'service str>,
-    /// What it runs.
+    /// What it runs; `**********` stands for each secret value.
     #[schema(value_type = schemas::ServiceConfig)]
     config: &'service ServiceConfig,
     #[schema(value_type = Uuid)]
@@ -83,6 +85,14 @@ pub struct ServiceView<'service> {
     created_by: domain::UserId,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
+}
+
+/// Secret values of a service.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RevealedValues, example = json!({"values": {"/config/environment/POSTGRES_PASSWORD": "correct horse"}}))]
+pub struct RevealedView {
+    /// By the pointers that were asked for.
+    values: BTreeMap<String, String>,
 }
 
 /// A part of the tenant's services, newest first.
@@ -197,10 +207,10 @@ pub async fn replace(
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request);
-    let service = services::update(&state, scope, ServiceId(*id), |service| {
+    let service = services::update(&state, scope, ServiceId(*id), |service, values| {
         let current = shown(&view(service));
         expected.check(&current)?;
-        ServicePatch::parse_replacement(&body, &current).map_err(Error::invalid)
+        ServicePatch::parse_replacement(&body, &current, values)
     });
     Ok(tagged(HttpResponse::Ok(), &view(&service.await?)))
 }
@@ -221,10 +231,10 @@ pub async fn update(
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request).required()?;
-    let service = services::update(&state, scope, ServiceId(*id), |service| {
+    let service = services::update(&state, scope, ServiceId(*id), |service, values| {
         let current = shown(&view(service));
         expected.check(&current)?;
-        ServicePatch::parse(&body, &current).map_err(Error::invalid)
+        ServicePatch::parse(&body, &current, values)
     });
     Ok(tagged(HttpResponse::Ok(), &view(&service.await?)))
 }
@@ -246,4 +256,24 @@ pub async fn delete(
     let check = |service: &Service| expected.check(&shown(&view(service)));
     services::delete(&state, scope, ServiceId(*id), check).await?;
     Ok(HttpResponse::NoContent().finish())
+}
+
+/// Reveal secret values
+///
+/// For those who may see them, and written down in the audit: who asked for which, never what they are. The answer is never
+/// kept, so an `Idempotency-Key` changes nothing.
+#[utoipa::path(post, path = "/api/v1/services/{id}/reveal", tag = "services", params(("id" = Uuid, Path)),
+    request_body = schemas::Reveal, responses(
+    (status = 200, description = "The values.", body = RevealedView),
+    (status = 500, description = "`decryption_failed`: a value was changed or moved in the database, or its key is gone."),
+))]
+pub async fn reveal(
+    state: Data<Arc<State>>,
+    Member(scope): Member,
+    id: Path<Uuid>,
+    Body(body): Body,
+) -> Result<HttpResponse, Problem> {
+    let pointers = parse_reveal(&body).map_err(Error::invalid)?;
+    let values = services::reveal(&state, scope, ServiceId(*id), &pointers).await?;
+    Ok(HttpResponse::Ok().json(RevealedView { values }))
 }

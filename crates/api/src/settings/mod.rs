@@ -4,6 +4,7 @@
 mod auth;
 mod database;
 mod development;
+mod encryption;
 mod error;
 mod nomad;
 mod observability;
@@ -26,6 +27,7 @@ pub use self::{
     auth::{AuthSettings, MIN_JWT_SECRET, PasswordSettings},
     database::{DatabaseServer, DatabaseSettings, SslMode},
     development::kept_secret,
+    encryption::EncryptionSettings,
     error::SettingsError,
     nomad::{DeploymentSettings, NomadSettings, TaskDriver},
     observability::{LogFormat, LogLevel, LogSettings, MetricsSettings},
@@ -63,6 +65,8 @@ pub struct Settings {
     pub database: DatabaseSettings,
     /// Tokens and password hashing.
     pub auth: AuthSettings,
+    /// What secret values are encrypted with.
+    pub encryption: EncryptionSettings,
     /// How Nomad is reached, and what jobs may use.
     pub nomad: NomadSettings,
     /// The worker that makes Nomad match the database.
@@ -94,6 +98,11 @@ impl DataSettings {
     /// What the Nomad agent that development starts prints.
     pub fn nomad_log(&self) -> PathBuf {
         self.directory.join("nomad.log")
+    }
+
+    /// The key-encryption key that development makes.
+    pub fn encryption_key(&self) -> PathBuf {
+        self.directory.join("encryption-key")
     }
 
     /// The first administrator's password, in development.
@@ -215,6 +224,11 @@ impl Settings {
                 "at least 32 bytes, for example from: openssl rand -base64 48",
             );
         }
+        refuse_where(
+            self.encryption.key.is_some() && self.encryption.key_file.is_some(),
+            "encryption.key",
+            "nothing beside encryption.key_file (ENCRYPTION_KEY_FILE): one place holds the keys",
+        );
         refuse_where(
             self.auth.refresh_token_duration <= self.auth.access_token_duration,
             "auth.refresh_token_duration",

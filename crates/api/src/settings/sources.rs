@@ -19,16 +19,17 @@ const DEVELOPMENT_FILE: &str = include_str!("../../../../config/development.toml
 const PRODUCTION_FILE: &str = include_str!("../../../../config/production.toml");
 
 const PREFIX: &str = "NOMAD_SERVICES__";
-const SECRETS: [&str; 5] = [
+const SECRETS: [&str; 6] = [
     "auth.jwt_previous_secret",
     "auth.jwt_secret",
     "database.password",
     "database.url",
+    "encryption.key",
     "nomad.token",
 ];
 
 /// The variables with a name of their own, and the key that each sets.
-pub(super) const VARIABLES: [(&str, &str); 27] = [
+pub(super) const VARIABLES: [(&str, &str); 29] = [
     ("CORS_ORIGINS", "cors.origins"),
     ("DATABASE_URL", "database.url"),
     ("DB_HOST", "database.host"),
@@ -37,6 +38,8 @@ pub(super) const VARIABLES: [(&str, &str); 27] = [
     ("DB_PORT", "database.port"),
     ("DB_SSL_MODE", "database.ssl_mode"),
     ("DB_USER", "database.user"),
+    ("ENCRYPTION_KEY", "encryption.key"),
+    ("ENCRYPTION_KEY_FILE", "encryption.key_file"),
     ("JWT_PREVIOUS_SECRET", "auth.jwt_previous_secret"),
     ("JWT_REFRESH_DURATION", "auth.refresh_token_duration"),
     ("JWT_SECRET", "auth.jwt_secret"),

@@ -95,8 +95,7 @@ impl ChosenDatabase {
     /// # Errors
     /// It does not answer in time, refuses, or has another schema.
     pub async fn prepare(&self, settings: &Settings) -> Result<(), StartError> {
-        self.answers(settings.database.startup_timeout.get())
-            .await?;
+        self.answers(settings).await?;
         let url = self.migration_url();
         if settings.database.migrate_on_start {
             let migrated = migration::up(&url).await;
@@ -119,7 +118,23 @@ impl ChosenDatabase {
         }
     }
 
-    async fn answers(&self, patience: Duration) -> Result<(), StartError> {
+    /// Whether it has the table that data keys are in: without it there are none.
+    ///
+    /// # Errors
+    /// It can't be asked.
+    pub async fn has_data_keys_table(&self) -> Result<bool, StartError> {
+        let asked = migration::has_table(&self.migration_url(), "tenant_keys").await;
+        asked.map_err(|error| {
+            StartError::Database(format!("can't be asked for its tables: {error}"))
+        })
+    }
+
+    /// Waits until it answers.
+    ///
+    /// # Errors
+    /// It does not in time, or it refuses.
+    pub async fn answers(&self, settings: &Settings) -> Result<(), StartError> {
+        let patience = settings.database.startup_timeout.get();
         let address = self.server.host_and_port();
         let silent = || StartError::DatabaseSilent {
             address: address.clone(),

@@ -2,6 +2,7 @@
 
 pub mod agent;
 pub mod database;
+pub mod encryption;
 pub mod orchestrator;
 
 use embedded_postgres::ClusterError;

@@ -14,7 +14,6 @@ use persistence::{
     page::{Page, PageRequest},
 };
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use tokio::time::{Instant, sleep};
 
 use crate::state::State;
@@ -36,7 +35,8 @@ pub async fn deploy(
 ) -> Result<Deployment, Error> {
     let mut transaction = state.database.tenant(scope).await?;
     transaction.once(once).await?;
-    let (actor, service, standing) = transaction.lock_for_deployment(id).await?;
+    let (actor, current, standing) = transaction.lock_for_deployment(id).await?;
+    let service = &current.service;
     authorise(
         &actor,
         Action::Operate,
@@ -44,14 +44,17 @@ pub async fn deploy(
     )?;
     ensure_none_in_progress(standing.in_progress)?;
     let place = state.place_of(id);
-    let mut spec_hash = None;
+    let (mut spec_hash, mut config) = (None, None);
     let nothing_to_do = match action {
         DeploymentAction::Start => {
             let jobs = &state.nomad.jobs;
-            jobs.check_config(&service.config).await?;
-            service.config.filled("/config").map_err(Error::invalid)?;
-            let source = jobs.source(&service.config).await?;
-            let hash = hash(&json!([service.name, service.config, source]));
+            let config = config.insert(current.config.open()?);
+            jobs.check_config(config).await?;
+            config.filled("/config").map_err(Error::invalid)?;
+            let source = jobs.source(config).await?;
+            let hash = state
+                .fingerprints
+                .of_spec(&json!([service.name, config, source]))?;
             let unchanged = standing.last_hash.as_ref() == Some(&hash);
             spec_hash = Some(hash);
             unchanged && service.status == ServiceStatus::Running
@@ -71,7 +74,8 @@ pub async fn deploy(
             .await;
     }
     let new = NewDeployment {
-        service: &service,
+        service,
+        config: config.as_ref(),
         action,
         place: &place,
         spec_hash: spec_hash.as_deref(),
@@ -135,9 +139,4 @@ pub async fn place(
     let (actor, service) = state.database.read(scope).service(id).await?;
     authorise(&actor, Action::Read, Resource::Service(service.tenant_id))?;
     Ok((state.place_of(id), service.status))
-}
-
-fn hash(value: &serde_json::Value) -> String {
-    let digest = Sha256::digest(value.to_string());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,16 +1,21 @@
 //! Defining services.
 
+use std::collections::BTreeMap;
+
 use domain::{
-    Error, Service, ServiceId,
+    Error, Service, ServiceId, Violation,
     policy::{Action, Resource, authorise},
+    secret::in_config,
     service::{Candidate, NewService, ServicePatch, admit},
 };
 use persistence::{
-    TenantScope,
+    TenantScope, audit,
+    encryption::StoredConfig,
     idempotency::{Answer, Once},
     page::{Page, PageRequest},
     services::ServiceFilter,
 };
+use serde_json::json;
 
 use crate::state::State;
 
@@ -71,7 +76,7 @@ pub async fn create(
     transaction.insert_service(&actor, new, answer).await
 }
 
-/// Changes a service; `change` reads the change against the service as it is, and refuses a stale one.
+/// Changes a service; `change` reads the change against the service and the values it has, and refuses a stale one.
 ///
 /// # Errors
 /// `not_found`, `name_taken`, `limit_exceeded`, and whatever `change` answers.
@@ -79,12 +84,13 @@ pub async fn update(
     state: &State,
     scope: TenantScope,
     id: ServiceId,
-    change: impl FnOnce(&Service) -> Result<ServicePatch, Error>,
+    change: impl FnOnce(&Service, &StoredConfig) -> Result<ServicePatch, Error>,
 ) -> Result<Service, Error> {
     let mut transaction = state.database.tenant(scope).await?;
-    let (actor, admission, service) = transaction.lock_admission_of(id).await?;
+    let (actor, admission, current) = transaction.lock_admission_of(id).await?;
+    let service = &current.service;
     authorise(&actor, Action::Update, Resource::Service(service.tenant_id))?;
-    let patch = change(&service)?;
+    let patch = change(service, &current.config)?;
     if let Some(config) = &patch.config {
         state.nomad.jobs.check_config(config).await?;
     }
@@ -96,7 +102,7 @@ pub async fn update(
         reservation: config.reservation(),
     };
     admit(&candidate, &admission.services, admission.limits)?;
-    transaction.update_service(id, patch).await
+    transaction.update_service(&current, patch).await
 }
 
 /// Removes a service that is not running.
@@ -117,4 +123,47 @@ pub async fn delete(
     transaction
         .delete_service(id, state.deployment_deadline)
         .await
+}
+
+/// The secret values at some pointers of a service.
+///
+/// # Errors
+/// `not_found`, `forbidden` for whoever may not see secrets, invalid where a pointer names no secret value, and
+/// `decryption_failed`.
+pub async fn reveal(
+    state: &State,
+    scope: TenantScope,
+    id: ServiceId,
+    pointers: &[String],
+) -> Result<BTreeMap<String, String>, Error> {
+    let mut transaction = state.database.tenant(scope).await?;
+    let (actor, current) = transaction.service_with_secrets(id).await?;
+    authorise(
+        &actor,
+        Action::Reveal,
+        Resource::Service(current.service.tenant_id),
+    )?;
+    let (mut values, mut errors) = (BTreeMap::new(), Vec::new());
+    for (index, pointer) in pointers.iter().enumerate() {
+        match current.config.secret(in_config(pointer))? {
+            Some(value) => {
+                values.insert(pointer.clone(), value);
+            }
+            None => {
+                let detail = "must be the JSON pointer of a secret value, such as /config/environment/PASSWORD";
+                let refused = Violation::new("no_such_value", detail);
+                errors.push(refused.at(format!("/pointers/{index}")));
+            }
+        }
+    }
+    if !errors.is_empty() {
+        return Err(Error::invalid(errors));
+    }
+    let event = audit::event(
+        "service.reveal",
+        format!("services/{id}"),
+        json!({"pointers": pointers}),
+    );
+    transaction.finish([event]).await?;
+    Ok(values)
 }

@@ -9,7 +9,7 @@ use reqwest::Client;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
-use crate::process::Server;
+use crate::process::{ENCRYPTION_KEY, Server};
 
 const SECRET: &str = "a secret of a test, with thirty-two bytes";
 
@@ -54,6 +54,7 @@ async fn a_server_killed_at_any_moment_finishes_its_deployment_and_nomad_sees_on
         ("NOMAD_SERVICES__LOG__FORMAT", "text"),
         ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
         ("DATABASE_URL", url.expose_secret()),
+        ("ENCRYPTION_KEY", ENCRYPTION_KEY),
         ("JWT_SECRET", SECRET),
         ("NOMAD_ADDR", &nomad),
         ("LOG_LEVEL", "error"),

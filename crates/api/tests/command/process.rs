@@ -14,6 +14,9 @@ use nix::{
     unistd::Pid,
 };
 
+/// 32 bytes in base64.
+pub const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The command with nothing of the test's own environment but what finding PostgreSQL takes.

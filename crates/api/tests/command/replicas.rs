@@ -5,7 +5,7 @@ use std::thread;
 use embedded_postgres::test_database::TestDatabase;
 use secrecy::ExposeSecret;
 
-use crate::process::{Server, run, text};
+use crate::process::{ENCRYPTION_KEY, Server, run, text};
 
 #[actix_web::test]
 async fn three_servers_that_start_at_once_on_an_empty_database_all_serve_a_migrated_one() {
@@ -17,6 +17,7 @@ async fn three_servers_that_start_at_once_on_an_empty_database_all_serve_a_migra
         ("NOMAD_SERVICES__LOG__FORMAT", "text"),
         ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
         ("DATABASE_URL", url.expose_secret()),
+        ("ENCRYPTION_KEY", ENCRYPTION_KEY),
         ("JWT_SECRET", "a secret of a test, with thirty-two bytes"),
         ("NOMAD_ADDR", "http://127.0.0.1:1"),
     ];

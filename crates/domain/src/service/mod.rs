@@ -7,7 +7,7 @@ mod status;
 use chrono::{DateTime, Utc};
 
 pub use admission::{AdmittedService, Candidate, admit};
-pub use input::{NewService, ServicePatch};
+pub use input::{NewService, ServicePatch, parse_reveal};
 pub use status::ServiceStatus;
 
 use crate::{Error, Result, ServiceConfig, ServiceId, TenantId, UserId, text_enum::text_enum};
@@ -45,7 +45,7 @@ pub struct Service {
     pub status: ServiceStatus,
     /// For people.
     pub description: Option<String>,
-    /// What it runs.
+    /// What it runs, with the [marker](crate::secret::MARKER) in place of secret values.
     pub config: ServiceConfig,
     /// Who made it.
     pub created_by: UserId,

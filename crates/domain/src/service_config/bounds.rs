@@ -20,4 +20,5 @@ pub const MAX_RETRIES: u32 = 100;
 pub(super) const MAX_VOLUMES: usize = 32;
 pub(super) const MAX_ENVIRONMENT: usize = 256;
 pub(super) const MAX_CUSTOM_VARIABLES: usize = 128;
+pub(super) const MAX_SENSITIVE: usize = 256;
 pub(super) const MAX_VALUE_BYTES: usize = 64 * 1024;

@@ -67,6 +67,9 @@ pub struct ServiceConfig {
     /// With a job file, values of variables it declares; without one, what fills `{{NAME}}` in the texts above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custom_variables: Option<SecretValues>,
+    /// Pointers of further secret values, such as `/custom_variables/PASSWORD`; those of the environment all are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sensitive: Option<Vec<String>>,
 }
 
 /// What a service asks to reserve. What is absent counts as [`Reservation::default`] says.

@@ -12,13 +12,14 @@ use super::{
     HealthCheck, Resources, SecretValues, ServiceConfig, VolumeMount,
     bounds::{
         CPU_MHZ, DISK_MB, MAX_CONFIG_BYTES, MAX_CUSTOM_VARIABLES, MAX_ENVIRONMENT, MAX_PORTS,
-        MAX_RETRIES, MAX_VALUE_BYTES, MAX_VOLUMES, MEMORY_MB,
+        MAX_RETRIES, MAX_SENSITIVE, MAX_VALUE_BYTES, MAX_VOLUMES, MEMORY_MB,
     },
     check_environment_name, check_image, check_job_file, check_variable_name, health_path,
 };
 use crate::{
     FieldError, PositiveDuration, Violation,
     fields::{Fields, number, text},
+    secret::{in_config, may_be_secret, refuse_sealed},
 };
 
 /// Nomad checks no more often, and counts in nanoseconds that the longest durations of ours don't fit in.
@@ -37,6 +38,11 @@ impl ServiceConfig {
             let detail = format!("must have at most {MAX_CONFIG_BYTES} bytes as JSON, has {size}");
             return Err(vec![Violation::new("too_large", detail).at(pointer)]);
         }
+        let mut sealed = Vec::new();
+        refuse_sealed(input, pointer, &mut sealed);
+        if !sealed.is_empty() {
+            return Err(sealed);
+        }
         let mut fields = Fields::of(input, pointer)?;
         let config = Self {
             image: fields.optional("image", |value| checked(value, check_written_image)),
@@ -51,6 +57,9 @@ impl ServiceConfig {
                 .optional("nomad_job_file", |value| checked(value, check_job_file)),
             custom_variables: fields.nested("custom_variables", |value, pointer| {
                 named_values(value, pointer, MAX_CUSTOM_VARIABLES, check_variable_name)
+            }),
+            sensitive: fields.nested("sensitive", |value, pointer| {
+                sensitive(value, pointer, input)
             }),
         };
         if fields.is_absent("image") && fields.is_absent("nomad_job_file") {
@@ -141,6 +150,26 @@ fn volumes(value: &Value, pointer: &str) -> Result<Vec<String>, Vec<FieldError>>
         let mount: VolumeMount = written.parse()?;
         if !targets.insert(mount.target) {
             return Err(Violation::new("repeated", "this target stands here twice"));
+        }
+        Ok(written.to_owned())
+    })
+}
+
+/// A pointer that leads nowhere would leave the secret that was meant in the clear.
+fn sensitive(value: &Value, pointer: &str, config: &Value) -> Result<Vec<String>, Vec<FieldError>> {
+    let mut seen = BTreeSet::new();
+    list(value, pointer, MAX_SENSITIVE, |value| {
+        let written = text(value)?;
+        let place = in_config(written);
+        let names_a_text = config.pointer(place).is_some_and(Value::is_string);
+        if !may_be_secret(place) || !names_a_text {
+            return Err(Violation::new(
+                "no_such_value",
+                "must be the JSON pointer of a text in image, environment, volumes, health_check/path or custom_variables, such as /custom_variables/PASSWORD",
+            ));
+        }
+        if !seen.insert(place.to_owned()) {
+            return Err(Violation::new("repeated", "this place stands here twice"));
         }
         Ok(written.to_owned())
     })

@@ -14,7 +14,7 @@ use super::{
     tls::{self, SetupError, SslMode},
     transaction::{SystemPurpose, SystemTx, TenantTx},
 };
-use crate::{Acting, TenantScope};
+use crate::{Acting, TenantScope, encryption::Keyring};
 
 /// Where the database is, who signs in, and how the connection is protected.
 #[derive(Clone, Debug)]
@@ -75,6 +75,7 @@ pub(super) type Pooled = managed::Object<Connector>;
 #[derive(Clone)]
 pub struct Database {
     pool: Pool,
+    keyring: Keyring,
     _reaper: Arc<Reaper>,
 }
 
@@ -135,8 +136,20 @@ impl Database {
         let reaper = Arc::new(Reaper(tokio::spawn(close_idle(pool.clone(), bounds))));
         Ok(Self {
             pool,
+            keyring: Keyring::default(),
             _reaper: reaper,
         })
+    }
+
+    /// The same database, whose secret values are encrypted with the keys of `keyring`.
+    #[must_use]
+    pub fn with_keyring(self, keyring: Keyring) -> Self {
+        Self { keyring, ..self }
+    }
+
+    /// What secret values are encrypted with.
+    pub fn keyring(&self) -> &Keyring {
+        &self.keyring
     }
 
     /// For one or several read-only statements of a tenant's member, in one round trip.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use deadpool::managed::Object;
-use domain::{Error, policy::Actor};
+use domain::{Error, TenantId, policy::Actor};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, ProxyExecResult, QueryResult, Statement,
 };
@@ -25,6 +25,7 @@ use super::{
 };
 use crate::{
     Acting, TenantScope,
+    encryption::TenantKeys,
     idempotency::{self, Once},
 };
 
@@ -59,6 +60,8 @@ pub enum SystemPurpose {
     Retention,
     /// Recording that somebody was refused, after their own transaction was rolled back.
     Refusal,
+    /// Making, rotating and ending the keys that secret values are encrypted under.
+    Encryption,
 }
 
 /// A transaction in a context that can't be changed.
@@ -69,6 +72,7 @@ pub struct Transaction<Context> {
     ended: AtomicBool,
     scope: Option<TenantScope>,
     once: Option<Once>,
+    keys: Option<TenantKeys>,
     context: PhantomData<Context>,
 }
 
@@ -88,6 +92,12 @@ impl TenantTx {
             context: Acting::from(scope).statement(),
         };
         Self::opened(database, connection, opening, Some(scope.clone()))
+    }
+
+    /// The tenant whose context it has.
+    pub(crate) fn tenant(&self) -> Result<TenantId, Error> {
+        let scope = self.scope.as_ref().ok_or_else(Error::unauthenticated)?;
+        Ok(scope.tenant)
     }
 
     /// The first statements together with the caller's standing, in one round trip.
@@ -179,6 +189,7 @@ impl<Context> Transaction<Context> {
             ended: AtomicBool::new(false),
             scope,
             once: None,
+            keys: None,
             context: PhantomData,
         }
     }
@@ -231,6 +242,22 @@ impl<Context> Transaction<Context> {
         let record = idempotency::record(&once, &answer(&result));
         self.finish([record]).await?;
         Ok(result)
+    }
+
+    /// The database it is a transaction of.
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// What this transaction encrypts and decrypts with, from here on.
+    pub(crate) fn keep_keys(&mut self, keys: TenantKeys) {
+        self.keys = Some(keys);
+    }
+
+    /// See [`keep_keys`](Self::keep_keys).
+    pub(crate) fn keys(&self) -> Result<&TenantKeys, Error> {
+        let keys = self.keys.as_ref();
+        keys.ok_or_else(|| Error::internal("the transaction has read no keys"))
     }
 
     /// The request that is to take effect once, from here on.

@@ -118,8 +118,8 @@ async fn a_statement_that_a_migration_made_stale_is_prepared_again() {
         let scope = scope(&ada);
         async move {
             let mut transaction = fixture.database.tenant(scope).await.unwrap();
-            transaction.lock_service(id).await.unwrap();
-            transaction.update_service(id, patch).await
+            let (_, _, current) = transaction.lock_admission_of(id).await.unwrap();
+            transaction.update_service(&current, patch).await
         }
     };
     change("first").await.unwrap();

@@ -4,7 +4,9 @@ use domain::{Plan, Role, ServiceType, service::NewService};
 use embedded_postgres::test_database::TestDatabase;
 use persistence::{
     Acting, ConnectionSettings, Database, Origin, PoolSettings, SslMode, SystemPurpose,
-    TenantScope, User, users::NewUser,
+    TenantScope, User,
+    encryption::{KeyEncryptionKey, Keyring},
+    users::NewUser,
 };
 
 use crate::proxy::Proxy;
@@ -39,7 +41,9 @@ impl Fixture {
             ssl_root_certificate: None,
         };
         Self {
-            database: Database::new(&settings, bounds).unwrap(),
+            database: Database::new(&settings, bounds)
+                .unwrap()
+                .with_keyring(keyring(&[KEY])),
             proxy,
             owned,
         }
@@ -66,6 +70,18 @@ impl Fixture {
             .await
             .unwrap()
     }
+}
+
+/// A key-encryption key: 32 bytes in base64.
+pub const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+/// With these key-encryption keys, the newest first.
+pub fn keyring(keys: &[&str]) -> Keyring {
+    let keys: Vec<_> = keys
+        .iter()
+        .map(|key| KeyEncryptionKey::parse(&(*key).into()).unwrap())
+        .collect();
+    Keyring::new(move || Ok(keys.clone()))
 }
 
 pub fn secrecy_text(database: &TestDatabase) -> String {
