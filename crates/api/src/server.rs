@@ -19,7 +19,12 @@ use crate::{
     problem, request_id, retention, routes,
     settings::{Environment, Settings, kept_secret},
     sign_in::{AccessTokens, PasswordHasher},
-    start::{StartError, database::ChosenDatabase, encryption, orchestrator::Orchestrator},
+    start::{
+        StartError,
+        database::{ChosenDatabase, check_isolation},
+        encryption,
+        orchestrator::Orchestrator,
+    },
     state::{Encryption, State},
     use_cases::administration,
 };
@@ -221,6 +226,7 @@ async fn prepare(
     let is_migrated = database.has_data_keys_table().await?;
     encryption::wait(settings, state, is_migrated).await;
     database.prepare(settings).await?;
+    check_isolation(&state.database).await?;
     let keys = state.database.make_missing_data_keys().await;
     keys.map_err(|error| StartError::Database(format!("can't be given data keys: {error}")))?;
     if orchestrator.is_empty() {

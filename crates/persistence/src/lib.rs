@@ -8,6 +8,7 @@ pub mod deployments;
 pub mod encryption;
 mod error;
 pub mod idempotency;
+pub mod isolation;
 pub mod page;
 mod rows;
 mod scope;

@@ -74,34 +74,8 @@ impl TestApp {
 
     async fn beside(simulation: nomad_sim::Settings, more: &[(&str, &str)]) -> Self {
         let simulator = Simulator::start(simulation).expect("a simulator");
-        let database = TestDatabase::new(|url| async move {
-            migration::up(&url).await.expect("the template is migrated");
-        })
-        .await;
-        let nomad = simulator.url();
-        let variables: BTreeMap<_, _> = [
-            ("DATABASE_URL", database.url().expose_secret()),
-            ("JWT_SECRET", "a secret of a test, with thirty-two bytes"),
-            ("ENCRYPTION_KEY", ENCRYPTION_KEY),
-            ("SERVER_PORT", "0"),
-            ("METRICS_PORT", "0"),
-            ("ENVIRONMENT", "production"),
-            ("NOMAD_ADDR", nomad.as_str()),
-            ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
-            ("NOMAD_SERVICES__SERVER__DRAIN_DELAY", "1ms"),
-            ("NOMAD_SERVICES__AUTH__REFUSAL_TIME", "1ms"),
-            ("NOMAD_SERVICES__NOMAD__ALLOWED_DRIVERS", "docker,raw_exec"),
-            ("NOMAD_SERVICES__DEPLOYMENTS__POLL_INTERVAL", "100ms"),
-            // Many connections are slow to open on a busy machine.
-            ("NOMAD_SERVICES__DATABASE__ACQUIRE_TIMEOUT", "60s"),
-            ("NOMAD_JOBS_PATH", "../config/jobs"),
-        ]
-        .iter()
-        .chain(more)
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-        .collect();
-        let settings =
-            Settings::from_sources(Path::new("../config"), &variables).expect("settings");
+        let database = database().await;
+        let settings = settings(&database, &simulator.url(), more);
         let application = server::build(&settings).await.expect("a server");
         let address = format!("http://{}", application.address());
         let (state, stop) = (application.state(), Arc::new(Notify::new()));
@@ -289,6 +263,40 @@ impl Person<'_> {
         assert_eq!(status, StatusCode::CREATED, "{service}");
         service
     }
+}
+
+/// A migrated database.
+pub async fn database() -> TestDatabase {
+    TestDatabase::new(|url| async move {
+        migration::up(&url).await.expect("the template is migrated");
+    })
+    .await
+}
+
+/// A server's settings, with these environment variables besides.
+pub fn settings(database: &TestDatabase, nomad: &str, more: &[(&str, &str)]) -> Settings {
+    let variables: BTreeMap<_, _> = [
+        ("DATABASE_URL", database.url().expose_secret()),
+        ("JWT_SECRET", "a secret of a test, with thirty-two bytes"),
+        ("ENCRYPTION_KEY", ENCRYPTION_KEY),
+        ("SERVER_PORT", "0"),
+        ("METRICS_PORT", "0"),
+        ("ENVIRONMENT", "production"),
+        ("NOMAD_ADDR", nomad),
+        ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
+        ("NOMAD_SERVICES__SERVER__DRAIN_DELAY", "1ms"),
+        ("NOMAD_SERVICES__AUTH__REFUSAL_TIME", "1ms"),
+        ("NOMAD_SERVICES__NOMAD__ALLOWED_DRIVERS", "docker,raw_exec"),
+        ("NOMAD_SERVICES__DEPLOYMENTS__POLL_INTERVAL", "100ms"),
+        // Many connections are slow to open on a busy machine.
+        ("NOMAD_SERVICES__DATABASE__ACQUIRE_TIMEOUT", "60s"),
+        ("NOMAD_JOBS_PATH", "../config/jobs"),
+    ]
+    .iter()
+    .chain(more)
+    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+    .collect();
+    Settings::from_sources(Path::new("../config"), &variables).expect("settings")
 }
 
 /// The request for a small service.

@@ -191,6 +191,27 @@ impl ChosenDatabase {
     }
 }
 
+/// Refuses a database in which the product would run as a role that row-level security does not bind, or in which a table,
+/// policy, view, function or grant leads past it.
+///
+/// # Errors
+/// Names each, and what to do.
+pub async fn check_isolation(database: &Database) -> Result<(), StartError> {
+    let standing = database.isolation().await;
+    let standing = standing.map_err(|error| {
+        StartError::Database(format!(
+            "can't be asked whether it keeps tenants apart: {error}"
+        ))
+    })?;
+    for warning in standing.warnings {
+        tracing::warn!("{warning}");
+    }
+    if standing.findings.is_empty() {
+        return Ok(());
+    }
+    Err(StartError::Isolation(standing.findings))
+}
+
 fn ssl_mode(mode: SslMode) -> persistence::SslMode {
     match mode {
         SslMode::Disable => persistence::SslMode::Disable,

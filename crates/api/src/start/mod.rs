@@ -6,6 +6,7 @@ pub mod encryption;
 pub mod orchestrator;
 
 use embedded_postgres::ClusterError;
+use persistence::isolation::Finding;
 
 /// Why the server does not start, for its operator.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,12 @@ pub enum StartError {
     /// The schema is not the one this program was built for.
     #[error("the database's schema does not fit this program, and MIGRATE_ON_START is false: {0}")]
     Schema(String),
+    /// The database would not keep tenants apart.
+    #[error(
+        "the database does not keep tenants apart, so nothing is served from it:{}",
+        listed(.0)
+    )]
+    Isolation(Vec<Finding>),
     /// The Nomad agent or the simulator does not start.
     #[error("{0}; or set NOMAD_ADDR to a cluster of yours")]
     Orchestrator(String),
@@ -50,4 +57,9 @@ pub enum StartError {
     /// The server stopped by itself.
     #[error("the server can't go on: {0}")]
     Serving(std::io::Error),
+}
+
+fn listed(findings: &[Finding]) -> String {
+    let lines = findings.iter().map(|finding| format!("\n  {finding}"));
+    lines.collect()
 }

@@ -6,13 +6,14 @@ use deadpool::managed::{
     self, Hook, Metrics, PoolConfig, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
 };
 use domain::Error;
+use sea_orm::{QueryResult, Statement};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     Connection, TenantRead,
     tls::{self, SetupError, SslMode},
-    transaction::{SystemPurpose, SystemTx, TenantTx},
+    transaction::{SystemPurpose, SystemTx, TenantTx, collect},
 };
 use crate::{Acting, TenantScope, encryption::Keyring};
 
@@ -187,6 +188,16 @@ impl Database {
         connection.client.batch_execute("").await.map_err(|error| {
             crate::error::unavailable("the database does not answer").with_source(error)
         })
+    }
+
+    /// The rows of statements about the database itself, which run as the session is between two transactions.
+    pub(crate) async fn outside_transactions<const N: usize>(
+        &self,
+        statements: [Statement; N],
+    ) -> Result<[Vec<QueryResult>; N], Error> {
+        let connection = self.connection().await?;
+        let answers = connection.exchange(None, &statements, false).await;
+        collect(&answers.map_err(crate::error::of)?)
     }
 
     /// What the connections do at this moment.

@@ -300,7 +300,7 @@ impl<Context> Transaction<Context> {
     }
 }
 
-fn collect<const N: usize>(answers: &[Answer]) -> Result<[Vec<QueryResult>; N], Error> {
+pub(super) fn collect<const N: usize>(answers: &[Answer]) -> Result<[Vec<QueryResult>; N], Error> {
     let mut rows = Vec::with_capacity(N);
     for answer in answers {
         rows.push(answer.results().map_err(Error::internal)?);

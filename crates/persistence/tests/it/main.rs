@@ -8,6 +8,7 @@
 
 mod connection;
 mod database;
+mod isolation;
 mod pool;
 mod proxy;
 mod tls;

@@ -5,6 +5,7 @@
 mod attack;
 mod document;
 mod operations;
+mod start;
 mod victim;
 
 use std::collections::BTreeSet;

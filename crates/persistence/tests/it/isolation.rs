@@ -1,0 +1,134 @@
+//! What a server finds out about its database before it serves, each time with one thing broken.
+
+use embedded_postgres::{Binaries, Cluster, Durability};
+use persistence::{ConnectionSettings, Database, PoolSettings, SslMode, isolation::Finding};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::database::{Fixture, scope, secrecy_text};
+
+async fn found(database: &Database) -> Vec<String> {
+    let standing = database.isolation().await.unwrap();
+    standing.findings.iter().map(Finding::to_string).collect()
+}
+
+async fn run(url: &str, sql: &str) {
+    let connected = tokio_postgres::connect(url, tokio_postgres::NoTls).await;
+    let (client, connection) = connected.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(sql).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_migrated_database_is_good_before_and_after_a_tenant_has_used_its_connection() {
+    let fixture = Fixture::new(1).await;
+    assert_eq!(found(&fixture.database).await, Vec::<String>::new());
+    let ada = fixture.user("ada").await;
+    let read = fixture.database.read(scope(&ada));
+    read.user(ada.id).await.unwrap();
+    assert_eq!(found(&fixture.database).await, Vec::<String>::new());
+    let standing = fixture.database.isolation().await.unwrap();
+    assert_eq!(standing.warnings, []);
+}
+
+#[tokio::test]
+async fn what_is_broken_is_named_with_what_to_do() {
+    for (broken, told) in [
+        (
+            "ALTER TABLE services DISABLE ROW LEVEL SECURITY",
+            "table services: row-level security is not enabled; ALTER TABLE services ENABLE ROW LEVEL SECURITY",
+        ),
+        (
+            "ALTER TABLE services NO FORCE ROW LEVEL SECURITY",
+            "table services: row-level security is not forced; ALTER TABLE services ENABLE ROW LEVEL SECURITY",
+        ),
+        (
+            "DROP POLICY services_tenant ON services",
+            "table services: no policy for nomad_services_app; make the policy again",
+        ),
+        (
+            "ALTER SCHEMA public OWNER TO CURRENT_USER; GRANT CREATE ON SCHEMA public TO nomad_services_app;
+             ALTER TABLE services OWNER TO nomad_services_app",
+            "role nomad_services_app: it owns the table services; ALTER TABLE services OWNER TO",
+        ),
+        (
+            "CREATE VIEW everything AS SELECT * FROM services; GRANT SELECT ON everything TO PUBLIC",
+            "view everything: nomad_services_app can read it, past row-level security; REVOKE ALL ON everything",
+        ),
+    ] {
+        let fixture = Fixture::new(1).await;
+        run(&secrecy_text(&fixture.owned), broken).await;
+        let found = found(&fixture.database).await;
+        let named = found.iter().any(|finding| finding.starts_with(told));
+        assert!(named, "{broken} is to be told as {told:?}, not {found:#?}");
+    }
+}
+
+/// Roles belong to the whole cluster, hence one of this test's own.
+#[tokio::test]
+async fn a_role_that_row_level_security_does_not_bind_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let binaries = Binaries::find_or_fetch(None).await.unwrap();
+    let place = folder.path().join("cluster");
+    let cluster = Cluster::start(binaries, &place, Durability::Throwaway)
+        .await
+        .unwrap();
+    let login = cluster.url();
+    migration::up(&login).await.unwrap();
+    let superuser = login
+        .expose_secret()
+        .replacen("nomad_services", "postgres", 1);
+    let database = |url: SecretString| {
+        let settings = ConnectionSettings {
+            url,
+            ssl_mode: SslMode::Disable,
+            ssl_root_certificate: None,
+        };
+        Database::new(&settings, PoolSettings::default()).unwrap()
+    };
+    let own = database(login.clone());
+    assert_eq!(found(&own).await, Vec::<String>::new());
+    for (broken, mended, told) in [
+        (
+            "ALTER ROLE nomad_services_app BYPASSRLS",
+            "ALTER ROLE nomad_services_app NOBYPASSRLS",
+            "role nomad_services_app: it has BYPASSRLS; ALTER ROLE nomad_services_app NOBYPASSRLS",
+        ),
+        (
+            "ALTER ROLE nomad_services_system SUPERUSER",
+            "ALTER ROLE nomad_services_system NOSUPERUSER",
+            "role nomad_services_system: it is a superuser; ALTER ROLE nomad_services_system NOSUPERUSER",
+        ),
+        (
+            "CREATE ROLE reporting BYPASSRLS; CREATE ROLE middle; GRANT reporting TO middle;
+             GRANT middle TO nomad_services_app",
+            "DROP ROLE reporting, middle",
+            "role nomad_services_app: it is a member of reporting, which has BYPASSRLS; \
+             REVOKE middle FROM nomad_services_app",
+        ),
+    ] {
+        run(&superuser, broken).await;
+        let now = found(&own).await;
+        assert!(
+            now.iter().any(|finding| finding == told),
+            "{broken}: {now:#?}"
+        );
+        run(&superuser, mended).await;
+        assert_eq!(found(&own).await, Vec::<String>::new(), "{mended}");
+    }
+
+    let standing = database(superuser.clone().into())
+        .isolation()
+        .await
+        .unwrap();
+    assert_eq!(standing.findings, []);
+    let warned = standing.warnings[0].to_string();
+    assert!(warned.starts_with("login postgres: "), "{warned}");
+
+    let begun = "ALTER DATABASE nomad_services SET app.tenant_id = 'anything'";
+    run(&superuser, begun).await;
+    let now = found(&database(login)).await;
+    assert!(
+        now[0].contains("its sessions begin in the context of a tenant"),
+        "{now:?}"
+    );
+}
