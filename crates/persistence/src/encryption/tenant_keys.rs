@@ -273,3 +273,79 @@ pub(crate) async fn keys_of_tenants(
         .map(|tenant| (tenant, of(tenant)))
         .collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::encryption::KeyEncryptionKey;
+
+    const PLACE: Place<'_> = Place {
+        row: Row {
+            tenant: Some(TenantId(Uuid::from_u128(1))),
+            table: "services",
+            id: Uuid::from_u128(2),
+        },
+        pointer: "/config/environment/PASSWORD",
+    };
+
+    fn keys() -> TenantKeys {
+        let key = KeyEncryptionKey::parse(&BASE64.encode([1; 32]).into()).unwrap();
+        let keyring = Keyring::new(move || Ok(vec![key.clone()]));
+        let new = keyring.generate(PLACE.row.tenant).unwrap();
+        let row = tenant_key::Model {
+            id: new.id.0,
+            tenant_id: new.owner.map(|owner| owner.0),
+            version: 1,
+            wrapped: Some(new.wrapped),
+            wrapped_by: new.wrapped_by,
+            state: KeyState::Active,
+            rotation_id: None,
+            created_at: Default::default(),
+            retired_at: None,
+        };
+        TenantKeys {
+            keyring,
+            rows: vec![row],
+        }
+    }
+
+    #[test]
+    fn a_value_with_any_bit_flipped_is_refused() {
+        let keys = keys();
+        let sealed = keys.seal(&PLACE, "hunter2").unwrap();
+        assert_eq!(keys.open(&PLACE, &sealed).unwrap(), "hunter2");
+        let flipped = |text: &str, bit: usize| {
+            let mut bytes = BASE64.decode(text).unwrap();
+            bytes[bit / 8] ^= 1 << (bit % 8);
+            BASE64.encode(bytes)
+        };
+        let of_nonce = (0..24 * 8).map(|bit| Sealed {
+            n: flipped(&sealed.n, bit),
+            ..sealed.clone()
+        });
+        let of_text = (0..("hunter2".len() + 16) * 8).map(|bit| Sealed {
+            ct: flipped(&sealed.ct, bit),
+            ..sealed.clone()
+        });
+        let cut = Sealed {
+            ct: String::new(),
+            ..sealed.clone()
+        };
+        let other_key = Sealed {
+            kid: KeyId(Uuid::nil()),
+            ..sealed.clone()
+        };
+        for bad in of_nonce.chain(of_text).chain([cut, other_key]) {
+            let refused = keys.open(&PLACE, &bad).unwrap_err();
+            assert_eq!(refused.code(), "decryption_failed");
+        }
+    }
+
+    #[test]
+    fn the_same_value_never_looks_the_same_twice() {
+        let keys = keys();
+        let seal = || keys.seal(&PLACE, "hunter2").unwrap();
+        let (one, other) = (seal(), seal());
+        assert!(one.n != other.n && one.ct != other.ct);
+    }
+}

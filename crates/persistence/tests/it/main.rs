@@ -8,6 +8,7 @@
 
 mod connection;
 mod database;
+mod encryption;
 mod isolation;
 mod pool;
 mod proxy;
