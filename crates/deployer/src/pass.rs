@@ -9,6 +9,7 @@ use domain::{
         Cause, Claim, Evidence, JobDocument, Observation, Phase, Step, explain, next,
         ports::{DeploymentQueue, Ending, Orchestrator, Progress},
     },
+    secret::redact,
 };
 use tokio::time::{Instant, interval};
 
@@ -207,11 +208,25 @@ impl<Q: DeploymentQueue, O: Orchestrator> Pass<Q, O> {
     /// Without evidence the cause alone has to do.
     async fn explain(&self, cause: Cause) -> String {
         let evidence = self.orchestrator.evidence(&self.claim.place).await;
-        let evidence = evidence.unwrap_or_else(|error| {
+        let mut evidence = evidence.unwrap_or_else(|error| {
             tracing::warn!(task = %self.claim.task, cause = ?error, "no evidence of a failure");
             Evidence::default()
         });
-        explain(cause, &evidence)
+        if self.claim.request.is_none() {
+            // What a task wrote is told where its secrets are known, and so can be left out.
+            for failure in &mut evidence.failures {
+                failure.log.clear();
+            }
+        }
+        self.redacted(explain(cause, &evidence))
+    }
+
+    /// A reason is kept and shown to whoever may read the deployment, and Nomad or a task may have put a secret into it.
+    fn redacted(&self, reason: String) -> String {
+        match &self.claim.request {
+            Some(request) => redact(&reason, &request.config),
+            None => reason,
+        }
     }
 
     async fn interrupted(mut self, interruption: Interruption) {
@@ -221,7 +236,8 @@ impl<Q: DeploymentQueue, O: Orchestrator> Pass<Q, O> {
                 return;
             }
             Interruption::Unanswered(error) if !self.claim.overdue => {
-                tracing::warn!(task = %self.claim.task, cause = ?error, "Nomad could not be asked");
+                let cause = self.redacted(format!("{error:?}"));
+                tracing::warn!(task = %self.claim.task, cause, "Nomad could not be asked");
                 let attempts = self.claim.attempts.saturating_add(1);
                 return self.release(self.backoff(attempts), attempts).await;
             }
@@ -237,6 +253,7 @@ impl<Q: DeploymentQueue, O: Orchestrator> Pass<Q, O> {
                 reason.push_str(&named.collect::<Vec<_>>().join("; "));
             }
         }
+        let reason = self.redacted(reason);
         let queue = self.queue.clone();
         if let Err(Interruption::Lost(error)) = self.finish(&queue, Err(cause), Some(reason)).await
         {

@@ -17,6 +17,7 @@ mod isolation;
 mod older_clients;
 mod operations;
 mod requests;
+mod secrets;
 mod services;
 mod templates;
 mod users;

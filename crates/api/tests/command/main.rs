@@ -2,6 +2,9 @@
 
 #![expect(clippy::expect_used, reason = "a test that can't go on has failed")]
 
+mod canary;
+mod encryption_key;
+mod keys;
 mod killed;
 mod once;
 mod process;

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
     sync::mpsc,
@@ -66,10 +66,16 @@ pub struct Server {
 impl Server {
     /// Starts it and waits until it says that it is ready.
     pub fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
+        Self::start_logging_to(Stdio::inherit(), folder, variables)
+    }
+
+    /// The same, with its log in another place.
+    pub fn start_logging_to(log: Stdio, folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = command(folder, &[]);
         command.envs(variables.iter().copied());
         let mut child = command
             .stdout(Stdio::piped())
+            .stderr(log)
             .spawn()
             .expect("the server starts");
         let output = BufReader::new(child.stdout.take().expect("its output"));
@@ -89,6 +95,19 @@ impl Server {
             banner.push('\n');
         }
         Self { child, banner }
+    }
+
+    /// Starts it on a port that is free now, and does not wait until it is ready. Its banner is empty.
+    pub fn start_unready(folder: &Path, variables: &[(&str, &str)]) -> (Self, String) {
+        let port = free_port();
+        let mut command = command(folder, &[]);
+        command
+            .envs(variables.iter().copied())
+            .env("SERVER_PORT", port.to_string())
+            .stdout(Stdio::null());
+        let child = command.spawn().expect("the server starts");
+        let banner = String::new();
+        (Self { child, banner }, format!("127.0.0.1:{port}"))
     }
 
     /// The line of the banner that begins with this word, without it.
@@ -136,6 +155,28 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A port that nobody listens on at this moment.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// What `GET path` answers at `address`, once it answers as `wanted`.
+pub fn get_until(address: &str, path: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let started = Instant::now();
+    loop {
+        if TcpStream::connect(address).is_ok() {
+            let answer = get(address, path);
+            if wanted(&answer) {
+                return answer;
+            }
+            assert!(started.elapsed() < PATIENCE, "{answer}");
+        }
+        assert!(started.elapsed() < PATIENCE, "nobody listens at {address}");
+        std::thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -51,7 +51,7 @@ impl Restored {
     pub(crate) fn refuse_shown(&mut self, config: &Value, pointer: &str) {
         let secret = secret_pointers(config, Holder::Service);
         for shown in self.pointers.difference(&secret) {
-            let detail = "is secret now; to have it shown, send the value itself";
+            let detail = "must stay secret; to have it shown, send the value itself";
             let violation = Violation::new("still_secret", detail);
             self.errors.push(violation.at(format!("{pointer}{shown}")));
         }
