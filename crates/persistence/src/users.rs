@@ -102,7 +102,7 @@ fn stored_role(role: Role) -> user::Role {
 }
 
 const INSERT_TENANT: &str = "WITH tenant AS ( \
-         INSERT INTO tenants (id, name, slug, plan, max_services) VALUES ($13, $1, $2, $3, $4) \
+         INSERT INTO tenants (id, name, slug, plan, max_services) VALUES ($14, $1, $2, $3, $4) \
          RETURNING id, plan, max_services \
      ), subscription AS ( \
          INSERT INTO subscriptions (tenant_id, plan, status, billing_cycle, max_services, price_per_month, \
