@@ -64,6 +64,10 @@ fn describe() {
         "Passwords that are being hashed or wait for it."
     );
     metrics::describe_counter!(
+        "nomad_services_deployments_total",
+        "Deployments that ended, by action and result."
+    );
+    metrics::describe_counter!(
         "nomad_services_password_verifications_total",
         "Passwords compared with a hash, each sign-in's once."
     );

@@ -5,7 +5,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Stdio,
 };
 
 use nix::sys::signal::Signal;
@@ -131,13 +130,11 @@ async fn dump(server: &Server, folder: &Path) -> String {
 #[actix_web::test]
 async fn a_secret_is_found_nowhere_but_in_the_answer_that_reveals_it() {
     let folder = folder();
-    let (jobs, log) = (folder.path().join("jobs"), folder.path().join("log"));
+    let jobs = folder.path().join("jobs");
     fs::create_dir(&jobs).expect("a folder");
     fs::write(jobs.join("tells.nomad"), JOB).expect("a job file");
-    let log_file = fs::File::create(&log).expect("a log");
     let metrics = free_port();
-    let server = Server::start_logging_to(
-        Stdio::from(log_file),
+    let server = Server::start(
         folder.path(),
         &[
             ("PATH", "/usr/bin:/bin"),
@@ -249,7 +246,9 @@ async fn a_secret_is_found_nowhere_but_in_the_answer_that_reveals_it() {
         "{counted}"
     );
     let answers = session.answers.join("\n");
-    assert_eq!(server.terminate(Signal::SIGTERM), Some(0));
+    server.signal(Signal::SIGTERM);
+    let (ended, log) = server.ended();
+    assert_eq!(ended, Some(0));
     for (what, said) in [
         ("an answer", answers.as_str()),
         ("a table", &dump),
@@ -259,7 +258,7 @@ async fn a_secret_is_found_nowhere_but_in_the_answer_that_reveals_it() {
         assert!(!said.contains(CANARY), "{what} holds the secret: {said}");
     }
     assert!(answers.contains(SHOWN) && dump.contains(SHOWN));
-    // The database's files, its write-ahead log and its own log, the server's log, and all that development keeps.
+    // The database's files, its write-ahead log and its own log, and all that development keeps.
     let found = holding(folder.path(), CANARY);
     assert_eq!(found, Vec::<PathBuf>::new());
     let control = holding(folder.path(), SHOWN);
@@ -269,6 +268,6 @@ async fn a_secret_is_found_nowhere_but_in_the_answer_that_reveals_it() {
             .any(|path| path.display().to_string().contains(part))
     };
     assert!(is_in("pg_wal") && is_in("base"), "{control:?}");
-    let log = fs::read_to_string(&log).expect("the log");
     assert!(log.contains("DEBUG") && log.contains("answered"), "{log}");
+    assert!(!log.contains(CANARY), "{log}");
 }

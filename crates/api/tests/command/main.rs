@@ -1,13 +1,21 @@
 //! The `nomad-services` command from outside: as a process with arguments, output, signals and an exit code.
 
-#![expect(clippy::expect_used, reason = "a test that can't go on has failed")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that can't go on has failed"
+)]
 
 mod canary;
+mod database_away;
+mod draining;
 mod encryption_key;
 mod keys;
 mod killed;
+mod observed;
 mod once;
 mod process;
+mod production;
 mod readme;
 mod replicas;
 mod serve;

@@ -5,7 +5,8 @@ use std::{
     net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Output, Stdio},
-    sync::mpsc,
+    sync::{Arc, Mutex, mpsc},
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -13,6 +14,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use serde_json::Value;
 
 /// 32 bytes in base64.
 pub const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -59,42 +61,51 @@ pub fn run_with_input(folder: &Path, arguments: &[&str], input: &str) -> Output 
 /// A server in the background; it is killed with the test.
 pub struct Server {
     child: Child,
-    /// What it printed when it was ready.
+    readers: Vec<JoinHandle<()>>,
+    output: Arc<Mutex<String>>,
+    /// What it said when it was ready, as it says it to people.
     pub banner: String,
 }
 
 impl Server {
     /// Starts it and waits until it says that it is ready.
     pub fn start(folder: &Path, variables: &[(&str, &str)]) -> Self {
-        Self::start_logging_to(Stdio::inherit(), folder, variables)
-    }
-
-    /// The same, with its log in another place.
-    pub fn start_logging_to(log: Stdio, folder: &Path, variables: &[(&str, &str)]) -> Self {
         let mut command = command(folder, &[]);
         command.envs(variables.iter().copied());
         let mut child = command
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(Stdio::piped())
             .spawn()
             .expect("the server starts");
-        let output = BufReader::new(child.stdout.take().expect("its output"));
         let (tell, told) = mpsc::channel();
-        std::thread::spawn(move || {
-            output
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| tell.send(line))
-        });
-        let mut banner = String::new();
-        // The orchestrator is the last line, because the metrics are off.
-        while !banner.contains("  orchestrator") {
-            let line = told.recv_timeout(PATIENCE);
-            assert!(line.is_ok(), "the server is not ready: {banner}");
-            banner.push_str(&line.unwrap_or_default());
-            banner.push('\n');
+        let output = Arc::<Mutex<String>>::default();
+        let readers = vec![
+            reader(child.stdout.take(), output.clone(), tell.clone()),
+            reader(child.stderr.take(), output.clone(), tell),
+        ];
+        let mut server = Self {
+            child,
+            readers,
+            output,
+            banner: String::new(),
+        };
+        // With metrics another line follows, which nobody here waits for.
+        while !server.banner.contains("  orchestrator") {
+            let line = told.recv_timeout(PATIENCE).ok();
+            let line =
+                line.unwrap_or_else(|| panic!("the server is not ready: {}", server.output()));
+            server.banner.push_str(&for_people(line));
+            server.banner.push('\n');
         }
-        Self { child, banner }
+        server
+    }
+
+    /// All that it has said so far.
+    pub fn output(&self) -> String {
+        self.output
+            .lock()
+            .expect("no panic while it is held")
+            .clone()
     }
 
     /// Starts it on a port that is free now, and does not wait until it is ready. Its banner is empty.
@@ -105,9 +116,13 @@ impl Server {
             .envs(variables.iter().copied())
             .env("SERVER_PORT", port.to_string())
             .stdout(Stdio::null());
-        let child = command.spawn().expect("the server starts");
-        let banner = String::new();
-        (Self { child, banner }, format!("127.0.0.1:{port}"))
+        let server = Self {
+            child: command.spawn().expect("the server starts"),
+            readers: Vec::new(),
+            output: Arc::default(),
+            banner: String::new(),
+        };
+        (server, format!("127.0.0.1:{port}"))
     }
 
     /// The line of the banner that begins with this word, without it.
@@ -136,18 +151,60 @@ impl Server {
         self.child.wait().expect("it ends");
     }
 
-    /// Asks it to end and answers with its exit code.
-    pub fn terminate(mut self, signal: Signal) -> Option<i32> {
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
         let process = i32::try_from(self.child.id()).expect("a process id");
         kill(Pid::from_raw(process), signal).expect("a signal");
+    }
+
+    /// Waits until it has ended; its exit code, and all that it said.
+    pub fn ended(mut self) -> (Option<i32>, String) {
         let started = Instant::now();
-        loop {
+        let status = loop {
             if let Some(status) = self.child.try_wait().expect("a status") {
-                return status.code();
+                break status;
             }
             assert!(started.elapsed() < PATIENCE, "the server does not end");
             std::thread::sleep(Duration::from_millis(20));
+        };
+        for reader in std::mem::take(&mut self.readers) {
+            reader.join().expect("its output");
         }
+        (status.code(), self.output())
+    }
+
+    /// Asks it to end and answers with its exit code.
+    pub fn terminate(self, signal: Signal) -> Option<i32> {
+        self.signal(signal);
+        self.ended().0
+    }
+}
+
+/// Collects what comes line by line, and tells of each line.
+fn reader(
+    pipe: Option<impl Read + Send + 'static>,
+    output: Arc<Mutex<String>>,
+    tell: mpsc::Sender<String>,
+) -> JoinHandle<()> {
+    let lines = BufReader::new(pipe.expect("its output")).lines();
+    std::thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            eprintln!("{line}");
+            let mut output = output.lock().expect("no panic while it is held");
+            output.push_str(&line);
+            output.push('\n');
+            // Nobody listens once the server is ready.
+            let _ = tell.send(line);
+        }
+    })
+}
+
+/// A line of the banner as it stands in a log for machines, or any other line.
+fn for_people(line: String) -> String {
+    let said: Value = serde_json::from_str(&line).unwrap_or_default();
+    match (said["name"].as_str(), said["value"].as_str()) {
+        (Some(name), Some(value)) => format!("  {name:<14} {value}"),
+        _ => line,
     }
 }
 

@@ -1,0 +1,102 @@
+//! A server whose database goes away and comes back.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use secrecy::ExposeSecret;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    task::{JoinHandle, JoinSet},
+};
+
+use crate::production::{Person, Surroundings};
+
+/// A door before the database that can be shut.
+struct Door {
+    server: String,
+    address: String,
+    open: JoinHandle<()>,
+}
+
+impl Door {
+    async fn before(server: &str) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("its address").to_string();
+        Self {
+            server: server.to_owned(),
+            address,
+            open: tokio::spawn(forward(listener, server.to_owned())),
+        }
+    }
+
+    /// Ends every connection, and takes no more.
+    async fn shut(&mut self) {
+        self.open.abort();
+        let ended = (&mut self.open).await;
+        assert!(ended.is_err_and(|error| error.is_cancelled()));
+    }
+
+    async fn open(&mut self) {
+        let listener = TcpListener::bind(&self.address).await.expect("its port");
+        self.open = tokio::spawn(forward(listener, self.server.clone()));
+    }
+}
+
+async fn forward(listener: TcpListener, server: String) {
+    // Its tasks end with it.
+    let mut connections = JoinSet::new();
+    while let Ok((mut client, _)) = listener.accept().await {
+        let server = server.clone();
+        connections.spawn(async move {
+            let mut server = TcpStream::connect(server).await.expect("the database");
+            let _ = copy_bidirectional(&mut client, &mut server).await;
+        });
+    }
+}
+
+#[actix_web::test]
+async fn while_it_is_away_the_server_is_alive_unready_and_says_when_to_come_back() {
+    let surroundings = Surroundings::new().await;
+    let url = surroundings.database.url().expose_secret().to_owned();
+    let (_, rest) = url.split_once('@').expect("a user");
+    let (database, _) = rest.split_once('/').expect("a name");
+    let mut door = Door::before(database).await;
+    let through = url.replace(database, &door.address);
+    let server = surroundings.start(&[
+        ("DATABASE_URL", &through),
+        ("NOMAD_SERVICES__DATABASE__ACQUIRE_TIMEOUT", "1s"),
+    ]);
+    let ada = Person::register(&server, "ada").await;
+
+    door.shut().await;
+    assert!(server.get("/livez").starts_with("HTTP/1.1 200 OK"));
+    let ready = server.get("/readyz");
+    assert!(
+        ready.starts_with("HTTP/1.1 503") && ready.contains(r#""status":"unready""#),
+        "{ready}"
+    );
+    for path in ["/services", "/users/me"] {
+        let answer = ada
+            .request(Method::GET, path)
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        let wait = answer.headers()["retry-after"].to_str().expect("text");
+        assert!(
+            wait.parse::<u64>()
+                .is_ok_and(|seconds| (1..=60).contains(&seconds))
+        );
+        let kind = answer.headers()["content-type"].clone();
+        assert_eq!(kind, "application/problem+json");
+    }
+    assert!(server.get("/livez").starts_with("HTTP/1.1 200 OK"));
+
+    door.open().await;
+    while !server.get("/readyz").starts_with("HTTP/1.1 200 OK") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let answer = ada.request(Method::GET, "/services").send().await;
+    assert_eq!(answer.expect("an answer").status(), StatusCode::OK);
+}
