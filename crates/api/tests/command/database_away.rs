@@ -55,7 +55,8 @@ async fn forward(listener: TcpListener, server: String) {
     }
 }
 
-#[actix_web::test]
+// A second thread forwards while the first waits for the server to start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_it_is_away_the_server_is_alive_unready_and_says_when_to_come_back() {
     let surroundings = Surroundings::new().await;
     let url = surroundings.database.url().expose_secret().to_owned();

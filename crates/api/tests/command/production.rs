@@ -67,7 +67,7 @@ impl Surroundings {
         let url = self.database.url();
         let connected = tokio_postgres::connect(url.expose_secret(), tokio_postgres::NoTls).await;
         let (client, connection) = connected.expect("a connection");
-        actix_web::rt::spawn(connection);
+        tokio::spawn(connection);
         let role = client.batch_execute("SET ROLE nomad_services_system").await;
         role.expect("the role");
         client
