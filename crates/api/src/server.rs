@@ -7,7 +7,12 @@ use std::{
     sync::Arc,
 };
 
-use actix_web::{App, HttpServer, dev::Server, middleware::from_fn, web::Data};
+use actix_web::{
+    App, HttpServer,
+    dev::{Server, Service as _},
+    middleware::from_fn,
+    web::Data,
+};
 use deployer::{Worker, WorkerSettings};
 use tokio::sync::Semaphore;
 
@@ -157,6 +162,13 @@ pub async fn build(settings: &Settings) -> Result<Application, StartError> {
             .configure(configure.clone())
             .wrap(from_fn(edge::head::check))
             .wrap(edge::cors(&cors))
+            .wrap_fn({
+                let cors = cors.clone();
+                move |mut request, next| {
+                    edge::ignore_preflight_of_others(&cors, &mut request);
+                    next.call(request)
+                }
+            })
             .wrap(from_fn(problem::complete))
             .wrap(from_fn(edge::headers::protect))
             .wrap(from_fn(requests::observe))

@@ -12,6 +12,7 @@ mod app;
 mod auth;
 mod contract;
 mod deployments;
+mod edge;
 mod idempotency;
 mod isolation;
 mod older_clients;

@@ -51,6 +51,20 @@ pub(crate) fn cors(settings: &CorsSettings) -> Condition<Cors> {
     Condition::new(!settings.origins.is_empty(), cors)
 }
 
+/// Makes a preflight of a web page that may not call an OPTIONS like any other: its answer allows nothing, and no error of
+/// another form than ours is needed to say so.
+pub(crate) fn ignore_preflight_of_others(settings: &CorsSettings, request: &mut ServiceRequest) {
+    let origin = request.headers().get(header::ORIGIN);
+    let known = origin.is_some_and(|origin| {
+        let mut origins = settings.origins.iter();
+        origins.any(|known| origin == known.as_str())
+    });
+    if !known && !settings.allows_any() {
+        let asked = header::ACCESS_CONTROL_REQUEST_METHOD;
+        request.headers_mut().remove(asked);
+    }
+}
+
 /// Records in the audit that somebody who is known was refused. Their own transaction was rolled back, so this is another.
 ///
 /// # Errors

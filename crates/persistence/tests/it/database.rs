@@ -49,6 +49,17 @@ impl Fixture {
         }
     }
 
+    /// A session of the role that works across tenants, past the product's pool.
+    pub async fn across_tenants(&self) -> tokio_postgres::Client {
+        let url = secrecy_text(&self.owned);
+        let connected = tokio_postgres::connect(&url, tokio_postgres::NoTls).await;
+        let (client, connection) = connected.unwrap();
+        tokio::spawn(connection);
+        let role = client.batch_execute("SET ROLE nomad_services_system").await;
+        role.unwrap();
+        client
+    }
+
     pub async fn user(&self, name: &str) -> User {
         let user = NewUser {
             id: domain::UserId(sea_orm::prelude::Uuid::new_v4()),

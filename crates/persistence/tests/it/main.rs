@@ -9,6 +9,7 @@
 mod connection;
 mod database;
 mod encryption;
+mod idempotency;
 mod isolation;
 mod pool;
 mod proxy;
