@@ -2,6 +2,7 @@
 
 mod client_address;
 pub mod commands;
+mod connection;
 mod edge;
 mod extract;
 pub mod idempotency;

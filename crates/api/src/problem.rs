@@ -131,6 +131,13 @@ impl Problem {
         &self.body
     }
 
+    /// The body as text, with what belongs to one request.
+    pub(crate) fn text(mut self, instance: &str, id: &RequestId) -> String {
+        instance.clone_into(&mut self.body.instance);
+        self.body.request_id = id.to_string();
+        serde_json::to_string(&self.body).unwrap_or_default()
+    }
+
     pub(crate) fn with_header(
         mut self,
         name: actix_web::http::header::HeaderName,

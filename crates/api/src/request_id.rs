@@ -27,7 +27,8 @@ impl RequestId {
         known.unwrap_or_else(Self::generate)
     }
 
-    fn generate() -> Self {
+    /// One that nobody has.
+    pub(crate) fn generate() -> Self {
         Self(Uuid::now_v7().to_string())
     }
 

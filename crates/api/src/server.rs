@@ -8,7 +8,7 @@ use std::{
 };
 
 use actix_web::{
-    App, HttpServer,
+    App,
     dev::{Server, Service as _},
     middleware::from_fn,
     web::Data,
@@ -17,7 +17,7 @@ use deployer::{Worker, WorkerSettings};
 use tokio::sync::Semaphore;
 
 use crate::{
-    edge,
+    connection, edge,
     idempotency::Fingerprints,
     lifecycle::{Lifecycle, Phase},
     observability::{metrics, requests},
@@ -155,7 +155,7 @@ pub async fn build(settings: &Settings) -> Result<Application, StartError> {
     let shared = state.clone();
     let configure = routes::configure(&settings.server);
     let cors = settings.cors.clone();
-    let server = HttpServer::new(move || {
+    let app = move || {
         // The last that is wrapped is the first that sees a request.
         App::new()
             .app_data(Data::new(shared.clone()))
@@ -173,17 +173,13 @@ pub async fn build(settings: &Settings) -> Result<Application, StartError> {
             .wrap(from_fn(edge::headers::protect))
             .wrap(from_fn(requests::observe))
             .wrap(from_fn(request_id::identify))
-    })
-    .client_request_timeout(settings.server.receive_timeout.get())
-    .keep_alive(settings.server.keep_alive.get())
-    .shutdown_timeout(settings.server.shutdown_timeout.get().as_secs().max(1))
-    .disable_signals()
-    .listen(listener)
-    .map_err(StartError::Serving)?;
+            .wrap(from_fn(connection::take_turn))
+    };
+    let server = connection::serve(app, listener, &settings.server).map_err(StartError::Serving)?;
     Ok(Application {
         settings: settings.clone(),
         state,
-        server: server.run(),
+        server,
         address,
         metrics: metrics_address,
         orchestrator,

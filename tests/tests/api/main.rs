@@ -10,6 +10,8 @@
 mod admin;
 mod app;
 mod auth;
+mod browsers;
+mod connections;
 mod contract;
 mod deployments;
 mod edge;

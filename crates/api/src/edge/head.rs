@@ -2,7 +2,6 @@
 //! without a body and closes the connection; these are lower, so that a client which means well is told what is wrong.
 
 use actix_web::{
-    HttpResponse,
     body::{EitherBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::StatusCode,
@@ -29,10 +28,7 @@ pub(crate) async fn check<B: MessageBody>(
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
     match refusal(&request) {
-        Some(problem) => {
-            let answer = HttpResponse::from_error(problem);
-            Ok(request.into_response(answer).map_into_right_body())
-        }
+        Some(problem) => Ok(request.error_response(problem).map_into_right_body()),
         None => Ok(next.call(request).await?.map_into_left_body()),
     }
 }

@@ -113,8 +113,7 @@ pub(crate) async fn wait_for_start<B: MessageBody>(
     if starting && request.path().starts_with("/api/") {
         let detail = "the server is starting; /readyz says what it waits for";
         let problem = Problem::from(Error::unavailable("starting", detail, RETRY_AFTER));
-        let answer = actix_web::HttpResponse::from_error(problem);
-        return Ok(request.into_response(answer).map_into_right_body());
+        return Ok(request.error_response(problem).map_into_right_body());
     }
     Ok(next.call(request).await?.map_into_left_body())
 }

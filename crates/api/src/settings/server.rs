@@ -23,6 +23,8 @@ pub struct ServerSettings {
     pub shutdown_timeout: NonZeroDuration,
     /// How long a client may take to send headers and body.
     pub receive_timeout: NonZeroDuration,
+    /// How long a client may take to accept the next part of an answer.
+    pub send_timeout: NonZeroDuration,
     /// How long an idle connection is kept.
     pub keep_alive: NonZeroDuration,
     /// The largest body, in bytes.
