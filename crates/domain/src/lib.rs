@@ -2,6 +2,7 @@
 //! what, which state follows which, and what a deployment needs next. It depends on no async runtime, ORM or web
 //! framework, so other Rust tools can validate a configuration or compute a limit with it.
 
+pub mod audit_log;
 pub mod deployment;
 pub mod duration;
 pub mod error;
@@ -21,6 +22,7 @@ mod text_enum;
 pub mod user;
 mod violation;
 
+pub use audit_log::AuditLog;
 pub use deployment::{Deployment, DeploymentAction, DeploymentStatus};
 pub use duration::PositiveDuration;
 pub use error::{Error, ErrorKind, FieldError, LimitExcess, Result};

@@ -1,0 +1,451 @@
+//! Signed tree heads: a C2SP `tlog-checkpoint` without extension lines in a C2SP `signed-note`, under an Ed25519 key whose
+//! name is the log's origin. Whoever has the verifier key needs nothing of ours to check one.
+
+use std::{fmt, str::FromStr};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use domain::TenantId;
+use ed25519_dalek::{Signer as _, SigningKey};
+use secrecy::{ExposeSecret, SecretString};
+use signed_note::{
+    Note, NoteError, Signature, Signer, StandardVerifier, Verifier, VerifierList,
+    new_ed25519_verifier_key,
+};
+use tlog_tiles::Hash;
+
+/// What stands in an origin in place of a tenant, for the log of the platform itself.
+const PLATFORM: &str = "platform";
+
+/// The name of one log, and of the keys that sign its heads: `<host>/<tenant id>`, or `<host>/platform`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Origin(String);
+
+impl Origin {
+    /// What a host has to be, as a phrase that follows "allowed:".
+    pub const HOST: &str =
+        "a host name or a path below one, without spaces, \"+\" and a slash at its end";
+
+    /// The log of a tenant, or of the platform, in the installation that `host` names.
+    pub fn new(host: &str, tenant: Option<TenantId>) -> Self {
+        match tenant {
+            Some(tenant) => Self(format!("{host}/{tenant}")),
+            None => Self(format!("{host}/{PLATFORM}")),
+        }
+    }
+
+    /// Whether an origin can begin with `host`.
+    pub fn is_host(host: &str) -> bool {
+        signed_note::is_key_name_valid(host)
+            && !host.chars().any(char::is_control)
+            && !host.ends_with('/')
+    }
+
+    /// As it stands in a checkpoint.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether this is the log of the rows of `tenant`, whatever the host.
+    pub fn is_of(&self, tenant: Option<TenantId>) -> bool {
+        let log = self.0.rsplit('/').next();
+        log == Some(
+            tenant
+                .map_or(PLATFORM.to_owned(), |tenant| tenant.to_string())
+                .as_str(),
+        )
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// How far a log has come.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Checkpoint {
+    /// Which log.
+    pub origin: Origin,
+    /// How many leaves it has.
+    pub size: u64,
+    /// The hash of its tree.
+    pub root: Hash,
+}
+
+/// Why a checkpoint is not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// It is no signed note, or none of the keys has signed it, or a signature is not that of its key.
+    #[error("{0}")]
+    Note(#[from] NoteError),
+    /// What is signed is no checkpoint as our logs have it.
+    #[error("the text is no checkpoint: an origin, a size and a hash, and nothing else")]
+    Malformed,
+    /// The key belongs to another log.
+    #[error("it is of the log {0}, and none of the keys of that log has signed it")]
+    ForeignKey(Origin),
+}
+
+/// A key that is none.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// There is not even one.
+    #[error("there is no key")]
+    None,
+    /// It is not what it should be.
+    #[error("line {0} is not the base64 of 32 bytes, as from: openssl rand -base64 32")]
+    Signing(usize),
+    /// It is no verifier key.
+    #[error("\"{0}\" is not a verifier key (<name>+<id>+<key>): {1}")]
+    Verifier(String, signed_note::VerifierError),
+}
+
+/// The keys that an installation signs its logs' heads with. The first one signs; those after it were used before, and
+/// what they have signed is still believed.
+#[derive(Clone)]
+pub struct LogKeys {
+    current: SigningKey,
+    previous: Vec<SigningKey>,
+}
+
+impl fmt::Debug for LogKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("LogKeys").finish_non_exhaustive()
+    }
+}
+
+/// A key under the name of one log.
+struct Named<'key>(&'key Origin, &'key SigningKey);
+
+impl Signer for Named<'_> {
+    fn name(&self) -> &str {
+        self.0.as_str()
+    }
+
+    fn key_id(&self) -> u32 {
+        let public = self.1.verifying_key().to_bytes();
+        signed_note::key_id(self.0.as_str(), &[&[ED25519], &public[..]].concat())
+    }
+
+    fn sign(&self, text: &[u8]) -> Result<Vec<u8>, ed25519_dalek::SignatureError> {
+        Ok(self.1.try_sign(text)?.to_vec())
+    }
+}
+
+/// What the signed-note format calls Ed25519.
+const ED25519: u8 = 1;
+
+impl LogKeys {
+    /// Keys as a file has them: a line each, the base64 of 32 random bytes, the newest first.
+    ///
+    /// # Errors
+    /// Names the line that is no key.
+    pub fn parse(text: &SecretString) -> Result<Self, KeyError> {
+        let lines = text.expose_secret().lines().enumerate();
+        let keys = lines
+            .map(|(number, line)| (number + 1, line.trim()))
+            .filter(|(_, line)| !line.is_empty())
+            .map(|(number, line)| {
+                let bytes = STANDARD
+                    .decode(line)
+                    .map_err(|_| KeyError::Signing(number))?;
+                SigningKey::try_from(bytes.as_slice()).map_err(|_| KeyError::Signing(number))
+            });
+        let mut keys = keys.collect::<Result<Vec<_>, _>>()?.into_iter();
+        Ok(Self {
+            current: keys.next().ok_or(KeyError::None)?,
+            previous: keys.collect(),
+        })
+    }
+
+    /// The signed form of `checkpoint`.
+    ///
+    /// # Errors
+    /// Its origin is not one that a note can have.
+    pub fn sign(&self, checkpoint: &Checkpoint) -> Result<String, CheckpointError> {
+        let Checkpoint { origin, size, root } = checkpoint;
+        let text = tlog_tiles::Checkpoint::new(origin.as_str(), *size, *root, "")
+            .map_err(|_| CheckpointError::Malformed)?;
+        let mut note = Note::new(&text.to_bytes(), &[])?;
+        note.add_sigs(&[&Named(origin, &self.current)])?;
+        String::from_utf8(note.to_bytes()).map_err(|_| CheckpointError::Malformed)
+    }
+
+    /// The id under which the first key signs for the log `origin`.
+    pub fn id(&self, origin: &Origin) -> u32 {
+        Named(origin, &self.current).key_id()
+    }
+
+    /// The public halves, under the name of the log `origin`, the newest first.
+    pub fn verifiers(&self, origin: &Origin) -> Vec<String> {
+        let keys = std::iter::once(&self.current).chain(&self.previous);
+        keys.map(|key| new_ed25519_verifier_key(origin.as_str(), &key.verifying_key()))
+            .collect()
+    }
+
+    /// The checkpoint in a note that one of these keys has signed, whichever log it is of.
+    ///
+    /// # Errors
+    /// Says why it is not believed.
+    pub fn open(&self, note: &str) -> Result<Checkpoint, CheckpointError> {
+        let origin = note.lines().next().ok_or(CheckpointError::Malformed)?;
+        let verifiers = self.verifiers(&Origin(origin.to_owned())).join("\n");
+        let verifiers: VerifierKeys = verifiers.parse().map_err(|_| CheckpointError::Malformed)?;
+        Ok(verifiers.open(note)?.checkpoint)
+    }
+}
+
+/// Keys to check notes with.
+#[derive(Clone)]
+pub struct VerifierKeys(Vec<StandardVerifier>);
+
+impl fmt::Debug for VerifierKeys {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ids = self.0.iter().map(|key| (key.name(), key.key_id()));
+        formatter.debug_list().entries(ids).finish()
+    }
+}
+
+impl FromStr for VerifierKeys {
+    type Err = KeyError;
+
+    /// Verifier keys as the signed-note format has them, a line each.
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let mut keys: Vec<StandardVerifier> = Vec::new();
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            let key = StandardVerifier::new(line)
+                .map_err(|error| KeyError::Verifier(line.to_owned(), error))?;
+            let known = |other: &StandardVerifier| {
+                (other.name(), other.key_id()) == (key.name(), key.key_id())
+            };
+            if !keys.iter().any(known) {
+                keys.push(key);
+            }
+        }
+        if keys.is_empty() {
+            return Err(KeyError::None);
+        }
+        Ok(Self(keys))
+    }
+}
+
+/// A checkpoint that is believed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Opened {
+    /// What was signed.
+    pub checkpoint: Checkpoint,
+    /// The id of the log's key that has signed it.
+    pub key_id: u32,
+}
+
+impl VerifierKeys {
+    /// The checkpoint in `note`, which a key of its own log has signed.
+    ///
+    /// # Errors
+    /// Says why it is not believed.
+    pub fn open(&self, note: &str) -> Result<Opened, CheckpointError> {
+        let note = Note::from_bytes(note.as_bytes())?;
+        let known = self
+            .0
+            .iter()
+            .map(|key| Box::new(key.clone()) as Box<dyn Verifier>);
+        let (signatures, _) = note.verify(&VerifierList::new(known.collect()))?;
+        let text = tlog_tiles::Checkpoint::from_bytes(note.text())
+            .map_err(|_| CheckpointError::Malformed)?;
+        if !text.extension().is_empty() {
+            return Err(CheckpointError::Malformed);
+        }
+        let origin = Origin(text.origin().to_owned());
+        let own = signatures
+            .iter()
+            .find(|signature| signature.name() == origin.as_str());
+        let Some(key_id) = own.map(Signature::id) else {
+            return Err(CheckpointError::ForeignKey(origin));
+        };
+        Ok(Opened {
+            checkpoint: Checkpoint {
+                origin,
+                size: text.size(),
+                root: *text.hash(),
+            },
+            key_id,
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use ed25519_dalek::{Signature as Ed25519, VerifyingKey};
+    use sha2::{Digest, Sha256};
+    use uuid::Uuid;
+
+    use super::*;
+
+    /// The first key signs; both are believed.
+    pub fn keys(seeds: &[u8]) -> LogKeys {
+        let lines: Vec<_> = seeds
+            .iter()
+            .map(|seed| STANDARD.encode([*seed; 32]))
+            .collect();
+        LogKeys::parse(&lines.join("\n").into()).unwrap()
+    }
+
+    fn checkpoint() -> Checkpoint {
+        Checkpoint {
+            origin: Origin::new("example.com", Some(TenantId(Uuid::from_u128(3)))),
+            size: 12,
+            root: crate::leaf::hash(b"anything"),
+        }
+    }
+
+    fn verifiers(keys: &LogKeys, origin: &Origin) -> VerifierKeys {
+        keys.verifiers(origin).join("\n").parse().unwrap()
+    }
+
+    /// Written from the text of c2sp.org/signed-note and c2sp.org/tlog-checkpoint, with nothing of this crate.
+    fn verified_by_the_book(note: &str, verifier_key: &str) -> (String, u64, Vec<u8>) {
+        let mut parts = verifier_key.splitn(3, '+');
+        let (name, id, key) = (
+            parts.next().unwrap(),
+            parts.next().unwrap(),
+            parts.next().unwrap(),
+        );
+        let key = STANDARD.decode(key).unwrap();
+        let digest = Sha256::digest([name.as_bytes(), b"\n", &key].concat());
+        let key_id: String = digest[..4]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(key_id, id);
+        assert_eq!((key[0], key.len()), (1, 33));
+
+        let (text, signatures) = note.split_once("\n\n").unwrap();
+        let text = format!("{text}\n");
+        let line = signatures.strip_suffix('\n').unwrap();
+        let (dash, rest) = line.split_once(' ').unwrap();
+        let (signer, signature) = rest.split_once(' ').unwrap();
+        assert_eq!((dash, signer), ("\u{2014}", name));
+        let signature = STANDARD.decode(signature).unwrap();
+        assert_eq!(signature[..4], digest[..4]);
+        let key = VerifyingKey::from_bytes(key[1..].try_into().unwrap()).unwrap();
+        let signature = Ed25519::from_slice(&signature[4..]).unwrap();
+        key.verify_strict(text.as_bytes(), &signature).unwrap();
+
+        let lines: Vec<_> = text.strip_suffix('\n').unwrap().split('\n').collect();
+        let [origin, size, root] = lines[..] else {
+            panic!("{text}")
+        };
+        (
+            origin.to_owned(),
+            size.parse().unwrap(),
+            STANDARD.decode(root).unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_signed_checkpoint_is_what_the_specifications_say() {
+        let (keys, checkpoint) = (keys(&[1]), checkpoint());
+        let note = keys.sign(&checkpoint).unwrap();
+        let [key] = &keys.verifiers(&checkpoint.origin)[..] else {
+            panic!("one key")
+        };
+        let (origin, size, root) = verified_by_the_book(&note, key);
+        assert_eq!(origin, "example.com/00000000-0000-0000-0000-000000000003");
+        assert_eq!((size, root), (12, checkpoint.root.0.to_vec()));
+    }
+
+    #[test]
+    fn what_an_earlier_key_has_signed_is_still_believed() {
+        let (before, after) = (keys(&[1]), keys(&[2, 1]));
+        let checkpoint = checkpoint();
+        let note = before.sign(&checkpoint).unwrap();
+        let opened = verifiers(&after, &checkpoint.origin).open(&note).unwrap();
+        assert_eq!(opened.checkpoint, checkpoint);
+        assert_eq!(opened.key_id, before.id(&checkpoint.origin));
+        assert_eq!(after.open(&note).unwrap(), checkpoint);
+        let renewed = after.sign(&checkpoint).unwrap();
+        assert!(
+            verifiers(&before, &checkpoint.origin)
+                .open(&renewed)
+                .is_err()
+        );
+        assert_ne!(after.id(&checkpoint.origin), before.id(&checkpoint.origin));
+    }
+
+    #[test]
+    fn a_witness_may_sign_the_same_checkpoint() {
+        let (keys, checkpoint) = (keys(&[1]), checkpoint());
+        let mut note = Note::from_bytes(keys.sign(&checkpoint).unwrap().as_bytes()).unwrap();
+        let (witness, witness_key) = (
+            Origin("witness.example".to_owned()),
+            SigningKey::from_bytes(&[9; 32]),
+        );
+        note.add_sigs(&[&Named(&witness, &witness_key)]).unwrap();
+        let cosigned = String::from_utf8(note.to_bytes()).unwrap();
+        assert_eq!(keys.open(&cosigned).unwrap(), checkpoint);
+
+        let of_the_witness_alone =
+            new_ed25519_verifier_key("witness.example", &witness_key.verifying_key());
+        let refused = of_the_witness_alone
+            .parse::<VerifierKeys>()
+            .unwrap()
+            .open(&cosigned);
+        assert!(matches!(refused, Err(CheckpointError::ForeignKey(_))));
+    }
+
+    #[test]
+    fn a_changed_checkpoint_is_not_believed() {
+        let (keys, checkpoint) = (keys(&[1]), checkpoint());
+        let note = keys.sign(&checkpoint).unwrap();
+        let verifiers = verifiers(&keys, &checkpoint.origin);
+        assert!(verifiers.open(&note).is_ok());
+        for changed in [
+            note.replace("\n12\n", "\n13\n"),
+            note.replace("example.com/", "example.org/"),
+            note.replace("\n12\n", "\n12\nmore\n"),
+            note.replacen("\n\n", "\n", 1),
+            note.trim_end().to_owned(),
+            String::new(),
+        ] {
+            assert!(verifiers.open(&changed).is_err(), "{changed}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_none_is_named_and_no_key_is_ever_printed() {
+        for (text, refused) in [
+            ("", "there is no key"),
+            ("AAAA", "line 1 is not"),
+            (
+                "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\nnonsense",
+                "line 3 is not",
+            ),
+        ] {
+            let error = LogKeys::parse(&text.into()).unwrap_err().to_string();
+            assert!(
+                error.starts_with(refused) && !error.contains("nonsense"),
+                "{error}"
+            );
+        }
+        assert_eq!(format!("{:?}", keys(&[1])), "LogKeys { .. }");
+        for text in ["", "name", "example.com+00000000+AAAA"] {
+            assert!(text.parse::<VerifierKeys>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_host_of_an_origin_is_checked() {
+        for host in [
+            "example.com",
+            "nomad-services",
+            "example.com/audit",
+            "localhost:8080",
+        ] {
+            assert!(Origin::is_host(host), "{host}");
+        }
+        for host in ["", "a b", "a+b", "example.com/", "a\nb", "a\u{1}b"] {
+            assert!(!Origin::is_host(host), "{host:?}");
+        }
+    }
+}
