@@ -17,6 +17,7 @@ mod m20261124_000002_create_supporting_tables;
 mod m20261124_000003_enable_row_level_security;
 mod m20261124_000004_record_audit;
 mod m20261124_000005_refuse_foreign_references;
+mod m20261124_000006_seal_audit;
 mod m20261124_000007_create_tenant_keys;
 
 /// Any number, the same in every replica: whoever holds this lock migrates, the others wait.
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000003_enable_row_level_security::Migration),
             Box::new(m20261124_000004_record_audit::Migration),
             Box::new(m20261124_000005_refuse_foreign_references::Migration),
+            Box::new(m20261124_000006_seal_audit::Migration),
             Box::new(m20261124_000007_create_tenant_keys::Migration),
         ]
     }

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
+mod audit_logs;
 mod catalogue;
 mod command;
 mod isolation_rules;

@@ -1,0 +1,15 @@
+DROP TRIGGER audit_refuse_delete ON audit_logs;
+DROP TRIGGER audit_refuse_foreign_delete ON audit_logs;
+DROP TRIGGER audit_refuse_change ON audit_logs;
+DROP TRIGGER audit_queue ON audit_logs;
+DROP POLICY audit_logs_archive ON audit_logs;
+DROP POLICY audit_logs_archiving ON audit_logs;
+DROP FUNCTION archive_audit_logs(TIMESTAMP);
+DROP TABLE audit_archives;
+DROP TABLE audit_checkpoints;
+DROP TABLE audit_hashes;
+DROP TABLE audit_leaves;
+DROP TABLE audit_pending;
+DROP FUNCTION audit_refuse_delete();
+DROP FUNCTION audit_refuse_change();
+DROP FUNCTION audit_queue();
