@@ -2,12 +2,14 @@
 //! what, which state follows which, and what a deployment needs next. It depends on no async runtime, ORM or web
 //! framework, so other Rust tools can validate a configuration or compute a limit with it.
 
+pub mod api_key;
 pub mod audit_log;
 pub mod deployment;
 pub mod duration;
 pub mod error;
 mod fields;
 pub mod id;
+pub mod password;
 pub mod plan;
 pub mod policy;
 pub mod scopes;

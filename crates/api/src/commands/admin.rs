@@ -6,7 +6,10 @@ use std::{
 };
 
 use clap::{Args, Subcommand};
-use domain::user::{parse_email, parse_new_password, parse_username};
+use domain::{
+    password::Password as Chosen,
+    user::{parse_email, parse_username},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
@@ -74,7 +77,10 @@ impl Create {
         let email = parse_email(&self.email.into());
         let email = email.map_err(|refused| format!("--email {}", refused.detail))?;
         let password = self.password.read()?;
-        let password = parse_new_password(&password.expose_secret().into());
+        let password = Chosen::parse_new(&password.expose_secret().into()).and_then(|chosen| {
+            chosen.ensure_none_of(&[&username, &email])?;
+            Ok(chosen)
+        });
         let password = password.map_err(|refused| format!("the password {}", refused.detail))?;
         let password = SecretString::from(password.expose());
 

@@ -17,7 +17,10 @@ async fn only_answers_older_than_a_day_are_removed() {
         .await
         .unwrap();
     let remove = async || {
-        let transaction = fixture.database.system(SystemPurpose::Retention).await;
+        let transaction = fixture
+            .database
+            .system(SystemPurpose::Retention, &persistence::Acting::product())
+            .await;
         transaction.unwrap().remove_expired_answers().await.unwrap()
     };
     assert_eq!(remove().await, 2);

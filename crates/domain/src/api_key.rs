@@ -1,0 +1,333 @@
+//! API keys: how one is written, what it may be used for, and from where. A key is
+//! `nsk_<public id>_<256 random bits in base64url>_<checksum>`. The public id says which key it is and may be shown; the
+//! checksum over all before it tells a mistyped key from a real one without asking the database, and is no secret's.
+
+use std::{fmt, net::IpAddr, str::FromStr};
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use crate::{FieldError, Scopes, Violation, fields::Fields};
+
+const PREFIX: &str = "nsk_";
+const PUBLIC_ID: usize = 16;
+const SECRET: usize = 43;
+const CHECKSUM: usize = 6;
+const MAX_NAME: usize = 255;
+const MAX_NETWORKS: usize = 32;
+
+/// An API key in clear text. `Debug` shows which one it is, and no more.
+///
+/// ```
+/// use nomad_services_domain::api_key::ApiKeyText;
+///
+/// let key = ApiKeyText::from_random([7; 8], [9; 32]);
+/// assert!(key.expose().starts_with("nsk_0707070707070707_"));
+/// assert_eq!(key.expose().parse::<ApiKeyText>().unwrap(), key);
+/// assert_eq!(format!("{key:?}"), "ApiKeyText(nsk_0707070707070707_…)");
+/// ```
+#[derive(Clone, Eq, PartialEq)]
+pub struct ApiKeyText(String);
+
+impl ApiKeyText {
+    /// The key made of these random bytes.
+    pub fn from_random(public_id: [u8; 8], secret: [u8; 32]) -> Self {
+        let public_id = u64::from_be_bytes(public_id);
+        let secret = URL_SAFE_NO_PAD.encode(secret);
+        let text = format!("{PREFIX}{public_id:016x}_{secret}_");
+        let checksum = checksum(&text);
+        Self(text + &checksum)
+    }
+
+    /// Whether `text` claims to be an API key, so that it is not taken for anything else.
+    pub fn claims(text: &str) -> bool {
+        text.starts_with(PREFIX)
+    }
+
+    /// What the key is called by.
+    pub fn public_id(&self) -> &str {
+        &self.0[PREFIX.len()..PREFIX.len() + PUBLIC_ID]
+    }
+
+    /// The whole key, for its owner and for hashing.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ApiKeyText {
+    type Err = Violation;
+
+    fn from_str(text: &str) -> Result<Self, Violation> {
+        let refused = || Violation::new("invalid_api_key", "is not an API key, or is mistyped");
+        let length = PREFIX.len() + PUBLIC_ID + 1 + SECRET + 1 + CHECKSUM;
+        if text.len() != length || !text.is_ascii() || !Self::claims(text) {
+            return Err(refused());
+        }
+        let (covered, stated) = text.split_at(length - CHECKSUM);
+        let mut rest = covered[PREFIX.len()..].chars();
+        let hexadecimal = |c: char| matches!(c, '0'..='9' | 'a'..='f');
+        let base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let well_formed = rest.by_ref().take(PUBLIC_ID).all(hexadecimal)
+            && rest.next() == Some('_')
+            && rest.by_ref().take(SECRET).all(base64)
+            && rest.next() == Some('_');
+        if well_formed && checksum(covered) == stated {
+            return Ok(Self(text.to_owned()));
+        }
+        Err(refused())
+    }
+}
+
+impl fmt::Debug for ApiKeyText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "ApiKeyText({PREFIX}{}_…)", self.public_id())
+    }
+}
+
+/// CRC-32 in six digits of base 62.
+fn checksum(text: &str) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut rest = crc32fast::hash(text.as_bytes());
+    let mut digits = ['0'; CHECKSUM];
+    for digit in digits.iter_mut().rev() {
+        *digit = char::from(DIGITS[(rest % 62) as usize]);
+        rest /= 62;
+    }
+    digits.iter().collect()
+}
+
+/// A range of addresses a key may be used from, in CIDR notation.
+///
+/// ```
+/// use nomad_services_domain::api_key::Network;
+///
+/// let network: Network = "192.0.2.0/24".parse().unwrap();
+/// assert!(network.contains("192.0.2.7".parse().unwrap()));
+/// assert!(network.contains("::ffff:192.0.2.7".parse().unwrap()));
+/// assert!(!network.contains("192.0.3.1".parse().unwrap()));
+/// ```
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Network {
+    address: IpAddr,
+    length: u8,
+}
+
+impl Network {
+    /// The network of `length` bits that `address` is in; of the whole address where `length` is too long.
+    pub fn around(address: IpAddr, length: u8) -> Self {
+        let address = address.to_canonical();
+        let length = length.min(bits(address));
+        let address = match address {
+            IpAddr::V4(v4) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+                IpAddr::V4((v4.to_bits() & mask).into())
+            }
+            IpAddr::V6(v6) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+                IpAddr::V6((v6.to_bits() & mask).into())
+            }
+        };
+        Self { address, length }
+    }
+
+    /// Whether `address` is in it. An IPv4 address is the same written as IPv6.
+    pub fn contains(self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        address.is_ipv4() == self.address.is_ipv4() && Self::around(address, self.length) == self
+    }
+}
+
+fn bits(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+impl FromStr for Network {
+    type Err = Violation;
+
+    fn from_str(text: &str) -> Result<Self, Violation> {
+        let refused = |why: &str| {
+            let detail = format!("must be a network such as 192.0.2.0/24 or 2001:db8::/32{why}");
+            Violation::new("invalid_network", detail)
+        };
+        let (address, length) = match text.split_once('/') {
+            Some((address, length)) => (address, Some(length)),
+            None => (text, None),
+        };
+        let address: IpAddr = address.parse().map_err(|_| refused(""))?;
+        let longest = bits(address);
+        let length = match length {
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().map_err(|_| refused(""))?
+            }
+            Some(_) => return Err(refused("")),
+            None => longest,
+        };
+        if length > longest || (longest == 128 && address.to_canonical().is_ipv4()) {
+            return Err(refused(", with at most 32 bits for IPv4 and 128 for IPv6"));
+        }
+        let network = Self::around(address, length);
+        if network.address != address {
+            return Err(refused(&format!(", without bits after the first {length}")));
+        }
+        Ok(network)
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}", self.address, self.length)
+    }
+}
+
+/// A key to be made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct NewApiKey {
+    /// What people call it.
+    pub name: String,
+    /// What it may be used for.
+    pub scopes: Scopes,
+    /// When it stops working, if ever.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// Where it may be used from; anywhere, if empty.
+    pub allowed_networks: Vec<Network>,
+}
+
+impl NewApiKey {
+    /// Reads a key to be made, at the moment `now`.
+    ///
+    /// # Errors
+    /// Every bad field at once.
+    pub fn parse(input: &Value, now: DateTime<Utc>) -> Result<Self, Vec<FieldError>> {
+        let mut fields = Fields::of(input, "")?;
+        let name = fields.required("name", parse_name);
+        let scopes = fields.required("scopes", Scopes::parse);
+        let expires_at = fields.optional("expires_at", |value| parse_expiry(value, now));
+        let allowed_networks = fields.nested("allowed_networks", parse_networks);
+        fields.finish(move || {
+            Some(Self {
+                name: name?,
+                scopes: scopes?,
+                expires_at,
+                allowed_networks: allowed_networks.unwrap_or_default(),
+            })
+        })
+    }
+}
+
+/// A change of a key. Absent fields stay as they are.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ApiKeyChange {
+    /// What people call it.
+    pub name: Option<String>,
+    /// What it may be used for.
+    pub scopes: Option<Scopes>,
+    /// When it stops working; never, for the inner `None`.
+    pub expires_at: Option<Option<DateTime<Utc>>>,
+    /// Where it may be used from; anywhere, if empty.
+    pub allowed_networks: Option<Vec<Network>>,
+}
+
+impl ApiKeyChange {
+    /// The fields of a key that an answer holds and a change may repeat.
+    const READ_ONLY: [&str; 8] = [
+        "id",
+        "public_id",
+        "user_id",
+        "is_active",
+        "last_used",
+        "previous_valid_until",
+        "created_at",
+        "updated_at",
+    ];
+
+    /// Reads a change at the moment `now`. Read-only fields may stand in it as `current` has them.
+    ///
+    /// # Errors
+    /// Every bad field at once.
+    pub fn parse(
+        input: &Value,
+        current: &Map<String, Value>,
+        now: DateTime<Utc>,
+    ) -> Result<Self, Vec<FieldError>> {
+        let mut fields = Fields::of(input, "")?;
+        fields.unchanged(&Self::READ_ONLY, current);
+        let name = fields.optional("name", parse_name);
+        let scopes = fields.optional("scopes", Scopes::parse);
+        let unchanged = input.get("expires_at") == current.get("expires_at");
+        let expires_at = fields.optional("expires_at", |value| match unchanged {
+            true => Ok(None),
+            false => parse_expiry(value, now).map(Some),
+        });
+        let expires_at = match fields.has("expires_at") && fields.is_absent("expires_at") {
+            true => Some(None),
+            false => expires_at.flatten().map(Some),
+        };
+        let allowed_networks = fields.nested("allowed_networks", parse_networks);
+        fields.finish(move || {
+            Some(Self {
+                name,
+                scopes,
+                expires_at,
+                allowed_networks,
+            })
+        })
+    }
+}
+
+fn parse_name(value: &Value) -> Result<String, Violation> {
+    let name = crate::fields::text(value)?.trim();
+    let good =
+        (1..=MAX_NAME).contains(&name.chars().count()) && !name.chars().any(char::is_control);
+    if good {
+        return Ok(name.to_owned());
+    }
+    Err(Violation::new(
+        "invalid_name",
+        format!("must have 1 to {MAX_NAME} characters, none of them a control character"),
+    ))
+}
+
+/// Reads a moment after `now`, in RFC 3339.
+pub(crate) fn parse_expiry(value: &Value, now: DateTime<Utc>) -> Result<DateTime<Utc>, Violation> {
+    let moment: DateTime<Utc> = crate::fields::text(value)?.parse().map_err(|_| {
+        let detail = "must be a date and time such as 2027-01-31T12:00:00Z";
+        Violation::new("invalid_time", detail)
+    })?;
+    // PostgreSQL's and RFC 3339's years both end somewhere; ours end here.
+    if moment <= now || moment > DateTime::<Utc>::from_timestamp(253_402_300_799, 0).unwrap_or(now)
+    {
+        let detail = "must lie in the future, before the year 10000";
+        return Err(Violation::new("out_of_range", detail));
+    }
+    Ok(moment)
+}
+
+fn parse_networks(value: &Value, pointer: &str) -> Result<Vec<Network>, Vec<FieldError>> {
+    let list = value.as_array().ok_or_else(|| {
+        vec![Violation::new("wrong_type", "must be a list of networks").at(pointer)]
+    })?;
+    if list.len() > MAX_NETWORKS {
+        let detail = format!("must hold at most {MAX_NETWORKS} networks");
+        return Err(vec![Violation::new("too_many", detail).at(pointer)]);
+    }
+    let (mut networks, mut errors) = (Vec::new(), Vec::new());
+    for (place, network) in list.iter().enumerate() {
+        match crate::fields::text(network).and_then(str::parse) {
+            Ok(network) => networks.push(network),
+            Err(refused) => errors.push(refused.at(format!("{pointer}/{place}"))),
+        }
+    }
+    if errors.is_empty() {
+        Ok(networks)
+    } else {
+        Err(errors)
+    }
+}
+
+#[cfg(test)]
+mod tests;
