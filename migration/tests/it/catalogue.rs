@@ -97,7 +97,7 @@ const INDEXES: &str = "
 
 const POLICIES: &str = "
     SELECT format('policy %s for %s to %s using %s check %s', polname,
-        CASE polcmd WHEN '*' THEN 'all' WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' ELSE polcmd::text END,
+        CASE polcmd WHEN '*' THEN 'all' WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update' ELSE polcmd::text END,
         polroles[1]::regrole, pg_get_expr(polqual, polrelid), coalesce(pg_get_expr(polwithcheck, polrelid), 'none'))
     FROM pg_policy WHERE polrelid = $1 AND polpermissive AND cardinality(polroles) = 1
     ORDER BY polname";
