@@ -113,7 +113,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION end_access() RETURNS TRIGGER
+CREATE OR REPLACE FUNCTION end_access() RETURNS TRIGGER
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     UPDATE refresh_tokens SET revoked_at = CURRENT_TIMESTAMP

@@ -5,7 +5,8 @@ WITH
 reviewed_functions (name) AS (
     -- SECURITY DEFINER functions: a line for each, once its body was reviewed.
     VALUES ('audit_row'), ('audit_truncate'), ('audit_event'), ('refuse_foreign_user'), ('refuse_foreign_service'),
-    -- Ends the sessions and keys of the user that was deactivated, and reads nothing else.
+        ('audit_queue'), ('audit_refuse_delete'),
+        -- Ends the sessions and keys of the user that was deactivated, and reads nothing else.
         ('end_access')
 ),
 reviewed_policies (table_name, name, expression) AS (VALUES
