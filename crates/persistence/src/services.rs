@@ -13,7 +13,7 @@ use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Insert, QueryFilter,
     QueryOrder, QueryResult, QuerySelect, QueryTrait, Statement,
     prelude::Uuid,
-    sea_query::{Asterisk, Expr, Func, extension::postgres::PgExpr},
+    sea_query::{Asterisk, Expr, Func, LockType, extension::postgres::PgExpr},
 };
 
 use crate::{
@@ -262,10 +262,11 @@ pub(crate) fn locked(id: ServiceId) -> Statement {
     by_id(id).lock_exclusive().build(DbBackend::Postgres)
 }
 
-/// Row-level security leaves the caller's own tenant.
+/// Row-level security leaves the caller's own tenant. Others may refer to it meanwhile: whoever writes a row of the tenant,
+/// the audit included, would otherwise wait for this lock while it is waited for.
 fn lock_tenant() -> Statement {
     tenant::Entity::find()
-        .lock_exclusive()
+        .lock(LockType::NoKeyUpdate)
         .build(DbBackend::Postgres)
 }
 
