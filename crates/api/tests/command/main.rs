@@ -19,3 +19,4 @@ mod production;
 mod readme;
 mod replicas;
 mod serve;
+mod verify_isolation;

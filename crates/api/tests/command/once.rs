@@ -40,6 +40,7 @@ fn every_subcommand_explains_itself() {
         "admin",
         "config",
         "openapi",
+        "verify-isolation",
         "DATABASE_URL",
         "--json",
     ] {

@@ -6,6 +6,7 @@ mod read;
 mod row;
 mod tls;
 mod transaction;
+mod trial;
 
 use std::{
     collections::HashMap,
@@ -21,6 +22,7 @@ pub use pool::{ConnectionSettings, Connections, Database, PoolSettings};
 pub use read::TenantRead;
 pub use tls::{SetupError, SslMode};
 pub use transaction::{SystemPurpose, SystemTx, TenantTx, Transaction};
+pub(crate) use trial::{Outcome, Trial};
 
 /// More statements than the product has; a bound all the same.
 const PREPARED_STATEMENTS: usize = 512;

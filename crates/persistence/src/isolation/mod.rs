@@ -1,6 +1,7 @@
 //! Whether the database keeps tenants apart: what a server asks before it serves. The roles it runs as are judged by
 //! [`roles`], everything else by the rules in `rules.sql`.
 
+mod attack;
 mod roles;
 
 use std::fmt;
@@ -9,6 +10,8 @@ use domain::Error;
 use sea_orm::{DbBackend, FromQueryResult, Statement};
 
 use crate::{Database, rows::read};
+
+pub use attack::{Attempt, Verdict};
 
 const RULES: &str = include_str!("rules.sql");
 

@@ -1,7 +1,10 @@
 //! What a server finds out about its database before it serves, each time with one thing broken.
 
 use embedded_postgres::{Binaries, Cluster, Durability};
-use persistence::{ConnectionSettings, Database, PoolSettings, SslMode, isolation::Finding};
+use persistence::{
+    ConnectionSettings, Database, PoolSettings, SslMode,
+    isolation::{Attempt, Finding, Verdict},
+};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::database::{Fixture, scope, secrecy_text};
@@ -131,4 +134,105 @@ async fn a_role_that_row_level_security_does_not_bind_is_named() {
         now[0].contains("its sessions begin in the context of a tenant"),
         "{now:?}"
     );
+}
+
+async fn attack(database: &Database) -> Vec<Attempt> {
+    database.attack().await.unwrap()
+}
+
+fn with(attempts: &[Attempt], verdict: Verdict) -> Vec<String> {
+    let of = attempts.iter().filter(|attempt| attempt.verdict == verdict);
+    of.map(ToString::to_string).collect()
+}
+
+/// How many rows each table has, as its owner counts them.
+async fn counted(fixture: &Fixture) -> Vec<String> {
+    let url = secrecy_text(&fixture.owned);
+    let connected = tokio_postgres::connect(&url, tokio_postgres::NoTls).await;
+    let (client, connection) = connected.unwrap();
+    tokio::spawn(connection);
+    let tables = "SELECT relname::text FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' ORDER BY 1";
+    let mut counted = Vec::new();
+    for table in client.query(tables, &[]).await.unwrap() {
+        let table: &str = table.get(0);
+        let look = format!("ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY");
+        client.batch_execute(&look).await.unwrap();
+        let count = format!("SELECT count(*) FROM {table}");
+        let count: i64 = client.query_one(&count, &[]).await.unwrap().get(0);
+        let back = format!("ALTER TABLE {table} FORCE ROW LEVEL SECURITY");
+        client.batch_execute(&back).await.unwrap();
+        counted.push(format!("{table}: {count}"));
+    }
+    counted
+}
+
+#[tokio::test]
+async fn the_attack_tries_every_table_comes_to_nothing_and_keeps_nothing() {
+    let fixture = Fixture::new(2).await;
+    fixture.user("ada").await;
+    let before = counted(&fixture).await;
+    let attempts = attack(&fixture.database).await;
+    assert_eq!(with(&attempts, Verdict::Broken), Vec::<String>::new());
+    assert_eq!(
+        with(&attempts, Verdict::Untried),
+        Vec::<String>::new(),
+        "a line in persistence/src/isolation/attack/rows.rs makes a row"
+    );
+    assert!(attempts.len() > 100, "{attempts:#?}");
+    assert_eq!(counted(&fixture).await, before);
+}
+
+#[tokio::test]
+async fn the_attack_finds_a_planted_hole() {
+    for (hole, found) in [
+        (
+            "ALTER TABLE services DISABLE ROW LEVEL SECURITY",
+            "FOUND   services: read another tenant's rows: 1 row",
+        ),
+        (
+            "ALTER TABLE api_keys DISABLE ROW LEVEL SECURITY",
+            "FOUND   api_keys: insert a row without a context: 1 row",
+        ),
+        (
+            "CREATE POLICY hole ON services FOR SELECT TO nomad_services_app USING (true)",
+            "FOUND   services: read another tenant's rows: 1 row",
+        ),
+        (
+            "CREATE POLICY hole ON refresh_tokens TO nomad_services_app USING (true) WITH CHECK (true)",
+            "FOUND   refresh_tokens: change another tenant's rows: 1 row",
+        ),
+        (
+            "DROP TRIGGER refuse_foreign_user ON services",
+            "FOUND   services: insert a row that points at another tenant's: 1 row",
+        ),
+        (
+            "DROP TRIGGER refuse_foreign_user ON services",
+            "FOUND   services: point its own row at another tenant's: 1 row",
+        ),
+        (
+            "GRANT UPDATE ON audit_logs TO nomad_services_app;
+             CREATE POLICY hole ON audit_logs FOR UPDATE TO nomad_services_app USING (true)",
+            "FOUND   audit_logs: change its own trail",
+        ),
+        (
+            "GRANT TRUNCATE ON services TO nomad_services_app",
+            "FOUND   table services: read the catalogue: TRUNCATE is granted to nomad_services_app",
+        ),
+        (
+            "DROP POLICY services_tenant ON services;
+             CREATE POLICY services_tenant ON services TO nomad_services_app
+                USING (tenant_id = current_setting('app.tenant_id', true)::uuid)",
+            "FOUND   services: read rows without a context: refused (22P02)",
+        ),
+    ] {
+        let fixture = Fixture::new(2).await;
+        run(&secrecy_text(&fixture.owned), hole).await;
+        let attempts = attack(&fixture.database).await;
+        let told = with(&attempts, Verdict::Broken);
+        assert!(
+            told.iter().any(|line| line.starts_with(found)),
+            "{hole} is to be told as {found:?}, not {told:#?}"
+        );
+    }
 }

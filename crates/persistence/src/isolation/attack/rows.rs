@@ -1,0 +1,174 @@
+//! Two tenants with a row in every table: a line for each table says how. `{tenant}`, `{user}`, `{service}`, … stand for
+//! ids of the tenant whose row it is, `{new}` for one that nothing has yet.
+
+use std::collections::BTreeMap;
+
+use domain::Error;
+
+use crate::connection::Trial;
+
+/// Who makes a row.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Maker {
+    /// A member of the tenant.
+    App,
+    /// What works across tenants.
+    System,
+}
+
+use Maker::{App, System};
+
+/// Nobody who acts is known before there are users.
+const AS_SYSTEM: &str = "SET LOCAL ROLE nomad_services_system; SET LOCAL app.tenant_id = ''; SET LOCAL app.user_id = ''";
+
+/// In the order in which they refer to each other. Rows of `audit_logs` are made by the triggers of the others.
+pub(super) const ROWS: &[(&str, Maker, &str)] = &[
+    (
+        "tenants",
+        System,
+        "INSERT INTO tenants (id, name, slug) VALUES ('{tenant}', 'verify-isolation', '{tenant}')",
+    ),
+    (
+        "users",
+        System,
+        "INSERT INTO users (id, email, username, password, role, tenant_id) \
+         VALUES ('{user}', '{user}@verify-isolation.invalid', '{user}', '!', 'tenant_admin', '{tenant}')",
+    ),
+    (
+        "subscriptions",
+        System,
+        "INSERT INTO subscriptions (id, tenant_id, plan) VALUES ('{subscription}', '{tenant}', 'free')",
+    ),
+    (
+        "services",
+        App,
+        "INSERT INTO services (id, name, type, config, tenant_id, created_by) \
+         VALUES ('{service}', '{service}', 'custom', '{}', '{tenant}', '{user}')",
+    ),
+    (
+        "service_deployments",
+        App,
+        "INSERT INTO service_deployments (id, service_id, deployed_by) VALUES ('{deployment}', '{service}', '{user}')",
+    ),
+    (
+        "service_templates",
+        App,
+        "INSERT INTO service_templates (id, name, type, config, is_public, created_by) \
+         VALUES ('{template}', 'verify-isolation', 'custom', '{}', false, '{user}')",
+    ),
+    (
+        "api_keys",
+        App,
+        "INSERT INTO api_keys (id, name, key, user_id, tenant_id) \
+         VALUES ('{key}', 'verify-isolation', '{key}', '{user}', '{tenant}')",
+    ),
+    (
+        "deployment_tasks",
+        App,
+        "INSERT INTO deployment_tasks (tenant_id, service_id, deployment_id, action, nomad_namespace, nomad_job_id, phase, \
+         deadline_at, finished_at) \
+         VALUES ('{tenant}', '{service}', '{deployment}', 'start', '', '', '{}', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)",
+    ),
+    (
+        "refresh_tokens",
+        App,
+        "INSERT INTO refresh_tokens (family_id, user_id, token_hash, expires_at) \
+         VALUES ('{new}', '{user}', '{new}', CURRENT_TIMESTAMP)",
+    ),
+    (
+        "idempotency_keys",
+        App,
+        "INSERT INTO idempotency_keys (user_id, key, fingerprint, status, response) VALUES ('{user}', '{new}', '', 201, '{}')",
+    ),
+];
+
+/// What a row may refer to, with the table it stands in.
+pub(super) const REFERENCES: [(&str, &str); 7] = [
+    ("{tenant}", "tenants"),
+    ("{user}", "users"),
+    ("{service}", "services"),
+    ("{deployment}", "service_deployments"),
+    ("{template}", "service_templates"),
+    ("{subscription}", "subscriptions"),
+    ("{key}", "api_keys"),
+];
+
+/// A tenant that exists in the trial's transaction alone.
+#[derive(Clone, Debug)]
+pub(super) struct Party {
+    ids: BTreeMap<&'static str, String>,
+}
+
+impl Party {
+    pub(super) async fn new(trial: &Trial) -> Result<Self, Error> {
+        let count = REFERENCES.len();
+        let ids = trial
+            .select(&format!(
+                "SELECT gen_random_uuid() FROM generate_series(1, {count})"
+            ))
+            .await?;
+        let ids = REFERENCES.iter().zip(ids.into_iter().flatten());
+        Ok(Self {
+            ids: ids.map(|((name, _), id)| (*name, id)).collect(),
+        })
+    }
+
+    /// The id of its row in `table`.
+    pub(super) fn id_in(&self, table: &str) -> Option<&str> {
+        let (name, _) = REFERENCES.iter().find(|(_, of)| *of == table)?;
+        self.id(name)
+    }
+
+    pub(super) fn id(&self, name: &str) -> Option<&str> {
+        self.ids.get(name).map(String::as_str)
+    }
+
+    /// The same, except that `name` is what it is to `other`.
+    pub(super) fn with(&self, name: &'static str, other: &Self) -> Self {
+        let mut ids = self.ids.clone();
+        ids.extend(other.ids.get(name).map(|id| (name, id.clone())));
+        Self { ids }
+    }
+
+    /// The same, with a new id in place of `name`.
+    pub(super) async fn renewed(&self, trial: &Trial, name: &'static str) -> Result<Self, Error> {
+        Ok(self.with(name, &Self::new(trial).await?))
+    }
+
+    /// The statement that makes its row.
+    pub(super) async fn fill(&self, trial: &Trial, template: &str) -> Result<String, Error> {
+        let mut sql = template.to_owned();
+        for (name, id) in &self.ids {
+            sql = sql.replace(name, id);
+        }
+        let new = trial.select("SELECT gen_random_uuid()").await?;
+        let new = new.into_iter().flatten().next().unwrap_or_default();
+        Ok(sql.replace("{new}", &new))
+    }
+
+    /// Makes a statement one of its own member's.
+    pub(super) fn context(&self) -> String {
+        let id = |name| self.id(name).unwrap_or_default();
+        format!(
+            "SET LOCAL ROLE nomad_services_app; SET LOCAL app.tenant_id = '{}'; SET LOCAL app.user_id = '{}'",
+            id("{tenant}"),
+            id("{user}")
+        )
+    }
+
+    /// Makes its row in one table.
+    pub(super) async fn make_row(
+        &self,
+        trial: &Trial,
+        (table, maker, template): (&str, Maker, &str),
+    ) -> Result<(), Error> {
+        let context = match maker {
+            App => self.context(),
+            System => AS_SYSTEM.to_owned(),
+        };
+        let sql = self.fill(trial, template).await?;
+        trial.run(&context).await?;
+        let made = trial.run(&sql).await;
+        made.map_err(|error| Error::internal(format!("no row can be made in {table}: {error:?}")))
+    }
+}
