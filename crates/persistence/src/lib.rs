@@ -2,6 +2,8 @@
 //! resource, and none of them takes a tenant id, because the transaction was opened for one.
 
 pub mod audit;
+pub mod audit_logs;
+pub mod audit_seal;
 mod connection;
 mod deployment_queue;
 pub mod deployments;

@@ -3,10 +3,13 @@
 
 use std::{fmt, str::FromStr};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
+use base64::{
+    Engine,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use domain::TenantId;
 use ed25519_dalek::{Signer as _, SigningKey};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::{ExposeSecret, SecretString, zeroize::Zeroizing};
 use signed_note::{
     Note, NoteError, Signature, Signer, StandardVerifier, Verifier, VerifierList,
     new_ed25519_verifier_key,
@@ -15,6 +18,16 @@ use tlog_tiles::Hash;
 
 /// What stands in an origin in place of a tenant, for the log of the platform itself.
 const PLATFORM: &str = "platform";
+
+/// As `openssl rand -base64 32` writes a key, or with the URL's alphabet, with or without padding.
+const ALPHABETS: [GeneralPurpose; 2] = {
+    let config =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    [
+        GeneralPurpose::new(&base64::alphabet::STANDARD, config),
+        GeneralPurpose::new(&base64::alphabet::URL_SAFE, config),
+    ]
+};
 
 /// The name of one log, and of the keys that sign its heads: `<host>/<tenant id>`, or `<host>/platform`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -145,11 +158,10 @@ impl LogKeys {
         let lines = text.expose_secret().lines().enumerate();
         let keys = lines
             .map(|(number, line)| (number + 1, line.trim()))
-            .filter(|(_, line)| !line.is_empty())
+            .filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
             .map(|(number, line)| {
-                let bytes = STANDARD
-                    .decode(line)
-                    .map_err(|_| KeyError::Signing(number))?;
+                let bytes = ALPHABETS.iter().find_map(|base64| base64.decode(line).ok());
+                let bytes = Zeroizing::new(bytes.ok_or(KeyError::Signing(number))?);
                 SigningKey::try_from(bytes.as_slice()).map_err(|_| KeyError::Signing(number))
             });
         let mut keys = keys.collect::<Result<Vec<_>, _>>()?.into_iter();
@@ -276,6 +288,7 @@ impl VerifierKeys {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use base64::engine::general_purpose::STANDARD;
     use ed25519_dalek::{Signature as Ed25519, VerifyingKey};
     use sha2::{Digest, Sha256};
     use uuid::Uuid;

@@ -28,6 +28,11 @@ impl HashReader for Hashes {
     }
 }
 
+/// The position of a leaf.
+pub fn leaf_position(index: u64) -> u64 {
+    stored_hash_index(0, index)
+}
+
 /// Answers anything, and remembers what it was asked for.
 #[derive(Default)]
 struct Recorder(RefCell<Vec<u64>>);
@@ -45,7 +50,7 @@ pub trait Proof {
     ///
     /// # Errors
     /// Where there is nothing of the kind to prove, or a hash is missing.
-    fn prove(&self, hashes: &impl HashReader) -> Result<Vec<Hash>, Error>;
+    fn prove(&self, hashes: &impl HashReader) -> Result<Vec<Hash>, TreeError>;
 
     /// The positions of the hashes that [`prove`](Self::prove) reads.
     ///
@@ -77,14 +82,14 @@ pub struct Consistency {
 }
 
 impl Proof for Inclusion {
-    fn prove(&self, hashes: &impl HashReader) -> Result<Vec<Hash>, Error> {
-        prove_record(self.tree_size, self.leaf_index, hashes)
+    fn prove(&self, hashes: &impl HashReader) -> Result<Vec<Hash>, TreeError> {
+        Ok(prove_record(self.tree_size, self.leaf_index, hashes)?)
     }
 }
 
 impl Proof for Consistency {
-    fn prove(&self, hashes: &impl HashReader) -> Result<Vec<Hash>, Error> {
-        prove_tree(self.to, self.from, hashes)
+    fn prove(&self, hashes: &impl HashReader) -> Result<Vec<Hash>, TreeError> {
+        Ok(prove_tree(self.to, self.from, hashes)?)
     }
 }
 
@@ -101,7 +106,7 @@ impl Tree {
     pub fn positions(size: u64) -> Vec<u64> {
         let mut positions = sub_tree_index(0, size, Vec::new());
         if let Some(last) = size.checked_sub(1) {
-            let last = stored_hash_index(0, last);
+            let last = leaf_position(last);
             if !positions.contains(&last) {
                 positions.push(last);
             }
@@ -118,7 +123,7 @@ impl Tree {
             size,
             last: match size.checked_sub(1) {
                 None => None,
-                Some(last) => hashes.read_hashes(&[stored_hash_index(0, last)])?.pop(),
+                Some(last) => hashes.read_hashes(&[leaf_position(last)])?.pop(),
             },
             edge: hashes,
         };
@@ -150,7 +155,7 @@ impl Tree {
     /// As [`root`](Self::root).
     pub fn push(&mut self, leaf: Hash) -> Result<Vec<(u64, Hash)>, TreeError> {
         let hashes = stored_hashes_for_record_hash(self.size, leaf, &self.edge)?;
-        let added: Vec<_> = (stored_hash_index(0, self.size)..).zip(hashes).collect();
+        let added: Vec<_> = (leaf_position(self.size)..).zip(hashes).collect();
         self.edge.0.extend(added.iter().copied());
         self.size += 1;
         self.last = Some(leaf);

@@ -32,14 +32,14 @@ CREATE TABLE audit_hashes (
     CONSTRAINT audit_hashes_hash_check CHECK (octet_length(hash) = 32)
 );
 
--- Every head of a log, signed: what was handed out can be handed out again.
+-- Every head of a log, signed: what was handed out can be handed out again. A new key signs the last one anew.
 CREATE TABLE audit_checkpoints (
     tenant_id UUID NOT NULL,
     tree_size BIGINT NOT NULL,
     note TEXT NOT NULL,
     key_id VARCHAR(8) NOT NULL,
     created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    PRIMARY KEY (tenant_id, tree_size)
+    PRIMARY KEY (tenant_id, tree_size, key_id)
 );
 
 -- Up to where the rows of a log may be gone, because they were archived: what the guard below lets go.

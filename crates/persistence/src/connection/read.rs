@@ -61,6 +61,11 @@ impl<'database> TenantRead<'database> {
         }
     }
 
+    /// The tenant whose rows are visible.
+    pub(crate) fn tenant(&self) -> domain::TenantId {
+        self.scope.tenant
+    }
+
     /// The rows of each statement and the caller's standing, in one round trip.
     ///
     /// # Errors

@@ -62,6 +62,8 @@ pub enum SystemPurpose {
     Refusal,
     /// Making, rotating and ending the keys that secret values are encrypted under.
     Encryption,
+    /// Adding rows of the audit trail to the logs of their tenants.
+    Sealing,
 }
 
 /// A transaction in a context that can't be changed.

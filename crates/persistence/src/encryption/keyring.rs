@@ -41,6 +41,7 @@ const ALPHABETS: [GeneralPurpose; 2] = {
 pub struct KeyEncryptionKey {
     id: String,
     key: Arc<SecretKey>,
+    audit_signing_seed: SecretString,
 }
 
 impl KeyEncryptionKey {
@@ -60,10 +61,20 @@ impl KeyEncryptionKey {
         digest.update(bytes.as_slice());
         let digest = digest.finalize();
         let id = digest[..8].iter().map(|byte| format!("{byte:02x}"));
+        let mut seed = Sha256::new_with_prefix("nomad-services audit signing key 1");
+        seed.update(bytes.as_slice());
+        let seed = Zeroizing::new(<[u8; KEY]>::from(seed.finalize()));
         Ok(Self {
             id: id.collect(),
             key: Arc::new(SecretKey::new(&bytes)),
+            audit_signing_seed: ALPHABETS[0].encode(seed.as_slice()).into(),
         })
+    }
+
+    /// What the key that signs the audit trail's heads is made from where it has no setting of its own: 32 bytes in base64,
+    /// which follow from this key and tell nothing of it.
+    pub fn audit_signing_seed(&self) -> &SecretString {
+        &self.audit_signing_seed
     }
 
     /// Names the key, in 16 hexadecimal digits, and says nothing else of it.

@@ -6,6 +6,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod audit_seal;
 mod connection;
 mod database;
 mod encryption;

@@ -1,0 +1,279 @@
+//! The audit trail of the caller's tenant, and the proofs that it is whole.
+
+use std::ops::Range;
+
+use chrono::{DateTime, Utc};
+use domain::{AuditLog, Error, TenantId, UserId, policy::Actor};
+use entity::audit_log::{Column, Entity, Model};
+use sea_orm::{
+    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QueryResult, QuerySelect, QueryTrait, Statement,
+    prelude::Uuid,
+    sea_query::{Asterisk, Expr, Func},
+};
+use transparency_log::{
+    Hash, Leaf,
+    tree::{Consistency, Hashes, Inclusion, Proof, leaf_position},
+};
+
+use crate::{
+    TenantRead,
+    audit_seal::{hashes, hashes_at, signed, unsigned},
+    page::{Page, PageRequest, Position},
+    rows::{first, missing, read, timestamp},
+};
+
+/// Which rows to show.
+#[derive(Clone, Debug, Default)]
+pub struct AuditLogFilter {
+    /// Done by this user.
+    pub user_id: Option<UserId>,
+    /// Of this action.
+    pub action: Option<String>,
+    /// Done to this resource.
+    pub resource: Option<String>,
+    /// Not before this.
+    pub from: Option<DateTime<Utc>>,
+    /// Before this.
+    pub to: Option<DateTime<Utc>>,
+}
+
+#[derive(FromQueryResult)]
+struct Place {
+    leaf_index: i64,
+}
+
+#[derive(FromQueryResult)]
+struct Newest {
+    tree_size: i64,
+}
+
+#[derive(FromQueryResult)]
+struct Note {
+    note: String,
+}
+
+const PLACE: &str = "SELECT leaf_index FROM audit_leaves WHERE audit_log_id = $1";
+
+const NEWEST: &str = "SELECT tree_size FROM audit_checkpoints ORDER BY tree_size DESC LIMIT 1";
+
+const NOTE: &str = "SELECT note FROM audit_checkpoints WHERE $1::bigint IS NULL OR tree_size = $1 \
+     ORDER BY tree_size DESC, created_at DESC LIMIT 1";
+
+const SEALED: &str = "SELECT audit_logs.*, leaf_index \
+     FROM audit_leaves JOIN audit_logs ON audit_logs.id = audit_leaves.audit_log_id \
+     WHERE leaf_index >= $1 AND leaf_index < $2 AND ($3::uuid IS NULL OR user_id = $3) \
+         AND ($4::text IS NULL OR action = $4) AND ($5::text IS NULL OR resource = $5) \
+         AND ($6::timestamp IS NULL OR audit_logs.created_at >= $6) \
+         AND ($7::timestamp IS NULL OR audit_logs.created_at < $7) \
+     ORDER BY leaf_index LIMIT $8";
+
+pub(crate) fn audit_log(row: &QueryResult) -> Result<AuditLog, Error> {
+    let row: Model = read(row)?;
+    Ok(AuditLog {
+        id: row.id,
+        user_id: UserId(row.user_id),
+        tenant_id: row.tenant_id.map(TenantId),
+        action: row.action,
+        resource: row.resource,
+        details: row.details,
+        ip_address: row.ip_address,
+        user_agent: row.user_agent,
+        created_at: timestamp(row.created_at)?,
+    })
+}
+
+fn not_found() -> Error {
+    Error::not_found("row of the audit trail")
+}
+
+fn newest() -> Statement {
+    Statement::from_string(DbBackend::Postgres, NEWEST)
+}
+
+/// The size of the newest tree.
+fn size(rows: &[QueryResult]) -> Result<u64, Error> {
+    let newest: Option<Newest> = first(rows)?;
+    newest.map_or(Ok(0), |newest| unsigned(newest.tree_size))
+}
+
+impl TenantRead<'_> {
+    /// The rows of the trail, newest first, and how many there are.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn list_audit_logs(
+        &self,
+        filter: &AuditLogFilter,
+        request: PageRequest,
+    ) -> Result<(Actor, Page<AuditLog>), Error> {
+        let count = Entity::find()
+            .filter(condition(filter))
+            .select_only()
+            .expr_as(Func::count(Expr::col(Asterisk)), "total")
+            .build(DbBackend::Postgres);
+        let mut list = Entity::find()
+            .filter(condition(filter))
+            .order_by_desc(Column::CreatedAt)
+            .order_by_desc(Column::Id)
+            .limit(request.limit + 1);
+        if let Some(after) = request.after {
+            list = list.filter(after.before(Column::CreatedAt, Column::Id));
+        }
+        let statements = [list.build(DbBackend::Postgres), count];
+        let (actor, [list, count]) = self.fetch(statements).await?;
+        let rows = list.iter().map(audit_log).collect::<Result<_, _>>()?;
+        let page = Page::new(rows, &count, request.limit, |last: &AuditLog| {
+            Position::new(last.created_at, last.id)
+        })?;
+        Ok((actor, page))
+    }
+
+    /// The row with this id.
+    ///
+    /// # Errors
+    /// `not_found`, also for another tenant's.
+    pub async fn audit_log(&self, id: Uuid) -> Result<(Actor, AuditLog), Error> {
+        let find = Entity::find_by_id(id).build(DbBackend::Postgres);
+        let (actor, [rows]) = self.fetch([find]).await?;
+        Ok((actor, audit_log(rows.first().ok_or_else(not_found)?)?))
+    }
+
+    /// How many rows are sealed under the newest checkpoint; none where there is no checkpoint yet.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn audit_log_size(&self) -> Result<(Actor, u64), Error> {
+        let (actor, [rows]) = self.fetch([newest()]).await?;
+        Ok((actor, size(&rows)?))
+    }
+
+    /// Up to `limit` sealed rows in the order of the log, those with a place in `places`.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn sealed_audit_logs(
+        &self,
+        filter: &AuditLogFilter,
+        places: Range<u64>,
+        limit: u64,
+    ) -> Result<(Actor, Vec<Leaf>), Error> {
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            SEALED,
+            [
+                signed(places.start)?.into(),
+                signed(places.end)?.into(),
+                filter.user_id.map(|user| user.0).into(),
+                filter.action.clone().into(),
+                filter.resource.clone().into(),
+                filter.from.map(|from| from.naive_utc()).into(),
+                filter.to.map(|to| to.naive_utc()).into(),
+                signed(limit)?.into(),
+            ],
+        );
+        let (actor, [rows]) = self.fetch([statement]).await?;
+        let mut sealed = Vec::with_capacity(rows.len());
+        let mut positions = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let place: Place = read(row)?;
+            let index = unsigned(place.leaf_index)?;
+            let previous = index.checked_sub(1).map(leaf_position);
+            positions.extend(previous);
+            sealed.push((index, previous, audit_log(row)?));
+        }
+        let (_, stored) = self.audit_hashes(&positions).await?;
+        let leaves = sealed.into_iter().map(|(index, previous, row)| Leaf {
+            index,
+            // One that is missing breaks the leaf, and whoever checks it sees that.
+            previous: previous.and_then(|position| stored.0.get(&position).copied()),
+            row,
+        });
+        Ok((actor, leaves.collect()))
+    }
+
+    /// The place of a row in the log, where it has one already, and how many rows are sealed. A row that was archived keeps
+    /// its place.
+    ///
+    /// # Errors
+    /// `not_found`, also for another tenant's row.
+    pub async fn audit_log_place(&self, id: Uuid) -> Result<(Actor, Option<u64>, u64), Error> {
+        let find = Entity::find_by_id(id).build(DbBackend::Postgres);
+        let place = Statement::from_sql_and_values(DbBackend::Postgres, PLACE, [id.into()]);
+        let (actor, [row, place, newest]) = self.fetch([find, place, newest()]).await?;
+        let place: Option<Place> = first(&place)?;
+        if row.is_empty() && place.is_none() {
+            return Err(not_found());
+        }
+        let place = place.map(|place| unsigned(place.leaf_index)).transpose()?;
+        Ok((actor, place, size(&newest)?))
+    }
+
+    /// That a leaf is in the log, and the leaf's hash.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn audit_inclusion(&self, inclusion: Inclusion) -> Result<(Hash, Vec<Hash>), Error> {
+        let leaf = leaf_position(inclusion.leaf_index);
+        let mut positions = inclusion.positions().map_err(Error::internal)?;
+        positions.push(leaf);
+        let (_, stored) = self.audit_hashes(&positions).await?;
+        let proof = inclusion.prove(&stored).map_err(Error::internal)?;
+        let hash = stored.0.get(&leaf).ok_or_else(|| missing("hash"))?;
+        Ok((*hash, proof))
+    }
+
+    /// That the log has only grown from one size to another.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn audit_consistency(&self, consistency: Consistency) -> Result<Vec<Hash>, Error> {
+        let positions = consistency.positions().map_err(Error::internal)?;
+        let (_, stored) = self.audit_hashes(&positions).await?;
+        consistency.prove(&stored).map_err(Error::internal)
+    }
+
+    /// The signed head of the log: the newest, or the one of this size.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn audit_checkpoint(
+        &self,
+        size: Option<u64>,
+    ) -> Result<(Actor, Option<String>), Error> {
+        let size = size.map(signed).transpose()?;
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, NOTE, [size.into()]);
+        let (actor, [rows]) = self.fetch([statement]).await?;
+        let note: Option<Note> = first(&rows)?;
+        Ok((actor, note.map(|note| note.note)))
+    }
+
+    async fn audit_hashes(&self, positions: &[u64]) -> Result<(Actor, Hashes), Error> {
+        let statement = hashes_at(Some(self.tenant()), positions)?;
+        let (actor, [rows]) = self.fetch([statement]).await?;
+        Ok((actor, hashes(&rows)?))
+    }
+}
+
+fn condition(filter: &AuditLogFilter) -> Condition {
+    Condition::all()
+        .add_option(filter.user_id.map(|user| Column::UserId.eq(user.0)))
+        .add_option(
+            filter
+                .action
+                .as_ref()
+                .map(|action| Column::Action.eq(action)),
+        )
+        .add_option(
+            filter
+                .resource
+                .as_ref()
+                .map(|resource| Column::Resource.eq(resource)),
+        )
+        .add_option(
+            filter
+                .from
+                .map(|from| Column::CreatedAt.gte(from.naive_utc())),
+        )
+        .add_option(filter.to.map(|to| Column::CreatedAt.lt(to.naive_utc())))
+}
