@@ -22,7 +22,7 @@ const BATCH: i64 = 1000;
 const LOGS: i64 = 1000;
 
 const WAITING: &str = "SELECT tenant_id, \
-         EXTRACT(EPOCH FROM (clock_timestamp() AT TIME ZONE 'UTC') - MIN(queued_at))::float8 AS age \
+         (EXTRACT(EPOCH FROM (clock_timestamp() AT TIME ZONE 'UTC') - MIN(queued_at)) * 1000)::bigint AS milliseconds \
      FROM audit_pending GROUP BY tenant_id ORDER BY MIN(queued_at) LIMIT $1";
 
 const HEADS: &str = "SELECT DISTINCT ON (tenant_id) tenant_id, key_id FROM audit_checkpoints \
@@ -83,7 +83,7 @@ impl Seal {
 #[derive(FromQueryResult)]
 struct WaitingLog {
     tenant_id: Uuid,
-    age: f64,
+    milliseconds: i64,
 }
 
 #[derive(FromQueryResult)]
@@ -172,10 +172,10 @@ impl Database {
         let [rows] = self.sealing().await?.finish([statement]).await?;
         let logs: Vec<WaitingLog> = rows.iter().map(read).collect::<Result<_>>()?;
         // A clock that was set back makes nothing younger than now.
-        let age = logs.first().map_or(0.0, |oldest| oldest.age.max(0.0));
+        let age = logs.first().map_or(0, |oldest| oldest.milliseconds.max(0));
         Ok(Waiting {
             logs: logs.iter().map(|waiting| log(waiting.tenant_id)).collect(),
-            age: Duration::try_from_secs_f64(age).unwrap_or_default(),
+            age: Duration::from_millis(unsigned(age)?),
         })
     }
 

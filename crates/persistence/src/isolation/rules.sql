@@ -5,9 +5,10 @@ WITH
 reviewed_functions (name) AS (
     -- SECURITY DEFINER functions: a line for each, once its body was reviewed.
     VALUES ('audit_row'), ('audit_truncate'), ('audit_event'), ('refuse_foreign_user'), ('refuse_foreign_service'),
-        ('audit_queue'), ('audit_refuse_delete'),
-        -- Ends the sessions and keys of the user that was deactivated, and reads nothing else.
-        ('end_access')
+    -- Ends the sessions and keys of the user that was deactivated, and reads nothing else.
+        ('end_access'),
+    -- Note what is to be sealed, and refuse to remove what is not; they read the trail's places alone.
+        ('audit_queue'), ('audit_refuse_delete')
 ),
 reviewed_policies (table_name, name, expression) AS (VALUES
     -- Everybody reads the public templates.
