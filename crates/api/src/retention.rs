@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use persistence::{Acting, Database, SystemPurpose};
+use domain::Error;
+use persistence::{Acting, Database, SystemPurpose, SystemTx};
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
 const PAUSE: Duration = Duration::from_secs(600);
 
-/// Removes expired answers to idempotent requests until `stop` is cancelled.
+/// Removes expired answers to idempotent requests and forgotten attempts to sign in until `stop` is cancelled.
 pub async fn run(database: Database, stop: CancellationToken) {
     let mut pauses = interval(PAUSE);
     loop {
@@ -16,17 +17,29 @@ pub async fn run(database: Database, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = pauses.tick() => {}
         }
-        let removed = match database
-            .system(SystemPurpose::Retention, &Acting::product())
-            .await
-        {
-            Ok(transaction) => transaction.remove_expired_answers().await,
-            Err(error) => Err(error),
-        };
-        match removed {
-            Ok(0) => {}
-            Ok(count) => tracing::debug!(count, "removed expired answers"),
-            Err(error) => tracing::warn!(cause = ?error, "expired answers could not be removed"),
-        }
+        report(
+            "answers",
+            remove(&database, SystemTx::remove_expired_answers).await,
+        );
+        report(
+            "attempts",
+            remove(&database, SystemTx::remove_forgotten_attempts).await,
+        );
+    }
+}
+
+async fn remove(
+    database: &Database,
+    removal: impl AsyncFnOnce(SystemTx) -> Result<u64, Error>,
+) -> Result<u64, Error> {
+    let acting = Acting::product();
+    removal(database.system(SystemPurpose::Retention, &acting).await?).await
+}
+
+fn report(what: &str, removed: Result<u64, Error>) {
+    match removed {
+        Ok(0) => {}
+        Ok(count) => tracing::debug!(count, what, "removed what had expired"),
+        Err(error) => tracing::warn!(cause = ?error, what, "what has expired could not be removed"),
     }
 }

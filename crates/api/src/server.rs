@@ -23,7 +23,7 @@ use crate::{
     observability::{metrics, requests},
     problem, request_id, retention, routes,
     settings::{Environment, Settings, kept_secret},
-    sign_in::{AccessTokens, PasswordHasher},
+    sign_in::{AccessTokens, KnownKeys, PasswordHasher},
     start::{
         StartError,
         database::{ChosenDatabase, check_isolation},
@@ -304,6 +304,10 @@ fn state(
         fingerprints: Fingerprints::new(secret.clone()),
         refresh_duration: auth.refresh_token_duration.get(),
         refusal_time: auth.refusal_time.get(),
+        throttle: auth.throttle.policy(),
+        api_keys: KnownKeys::default(),
+        rotation_overlap: settings.api_keys.rotation_overlap.get(),
+        invitation_duration: settings.invitations.duration.get(),
         passwords: PasswordHasher::new(&auth.password)
             .map_err(|error| StartError::Setting(format!("auth.password: {error:?}")))?,
         max_services: Some(settings.saas.max_services_per_tenant).filter(|count| *count > 0),

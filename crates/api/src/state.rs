@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{Plan, ServiceId, deployment::JobPlace};
-use persistence::Database;
+use persistence::{Database, throttles::ThrottlePolicy};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::{
     idempotency::Fingerprints,
     lifecycle::Lifecycle,
-    sign_in::{AccessTokens, PasswordHasher},
+    sign_in::{AccessTokens, KnownKeys, PasswordHasher},
 };
 
 /// The parts of a running server, shared by its requests.
@@ -35,6 +35,14 @@ pub struct State {
     pub refresh_duration: std::time::Duration,
     /// A refused sign-in is answered no sooner.
     pub refusal_time: std::time::Duration,
+    /// How attempts to sign in are put off.
+    pub throttle: ThrottlePolicy,
+    /// Whose the API keys are that were used lately.
+    pub api_keys: KnownKeys,
+    /// How long an API key still works after it was rotated.
+    pub rotation_overlap: std::time::Duration,
+    /// How long an invitation can be accepted.
+    pub invitation_duration: std::time::Duration,
     /// Hashes passwords.
     pub passwords: PasswordHasher,
     /// Tells apart the requests that carry an idempotency key.

@@ -6,6 +6,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
+use ipnet::IpNet;
 use serde_json::{Map, Value};
 
 use crate::{FieldError, Scopes, Violation, fields::Fields};
@@ -109,40 +110,18 @@ fn checksum(text: &str) -> String {
 /// assert!(!network.contains("192.0.3.1".parse().unwrap()));
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Network {
-    address: IpAddr,
-    length: u8,
-}
+pub struct Network(IpNet);
 
 impl Network {
-    /// The network of `length` bits that `address` is in; of the whole address where `length` is too long.
+    /// The network of `length` bits that `address` is in; the address alone where that is too long.
     pub fn around(address: IpAddr, length: u8) -> Self {
         let address = address.to_canonical();
-        let length = length.min(bits(address));
-        let address = match address {
-            IpAddr::V4(v4) => {
-                let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-                IpAddr::V4((v4.to_bits() & mask).into())
-            }
-            IpAddr::V6(v6) => {
-                let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
-                IpAddr::V6((v6.to_bits() & mask).into())
-            }
-        };
-        Self { address, length }
+        Self(IpNet::new(address, length).map_or_else(|_| address.into(), |network| network.trunc()))
     }
 
     /// Whether `address` is in it. An IPv4 address is the same written as IPv6.
     pub fn contains(self, address: IpAddr) -> bool {
-        let address = address.to_canonical();
-        address.is_ipv4() == self.address.is_ipv4() && Self::around(address, self.length) == self
-    }
-}
-
-fn bits(address: IpAddr) -> u8 {
-    match address {
-        IpAddr::V4(_) => 32,
-        IpAddr::V6(_) => 128,
+        self.0.contains(&address.to_canonical())
     }
 }
 
@@ -150,37 +129,24 @@ impl FromStr for Network {
     type Err = Violation;
 
     fn from_str(text: &str) -> Result<Self, Violation> {
-        let refused = |why: &str| {
-            let detail = format!("must be a network such as 192.0.2.0/24 or 2001:db8::/32{why}");
-            Violation::new("invalid_network", detail)
-        };
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) => (address, Some(length)),
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().map_err(|_| refused(""))?;
-        let longest = bits(address);
-        let length = match length {
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                digits.parse().map_err(|_| refused(""))?
-            }
-            Some(_) => return Err(refused("")),
-            None => longest,
-        };
-        if length > longest || (longest == 128 && address.to_canonical().is_ipv4()) {
-            return Err(refused(", with at most 32 bits for IPv4 and 128 for IPv6"));
-        }
-        let network = Self::around(address, length);
-        if network.address != address {
-            return Err(refused(&format!(", without bits after the first {length}")));
-        }
-        Ok(network)
+        let alone = || text.parse::<IpAddr>().map(IpNet::from);
+        let network = text.parse().or_else(|_| alone()).ok();
+        let mapped =
+            |network: &IpNet| network.addr().is_ipv6() && network.addr().to_canonical().is_ipv4();
+        network
+            .filter(|network: &IpNet| network.trunc() == *network && !mapped(network))
+            .map(Self)
+            .ok_or_else(|| {
+                let detail = "must be a network such as 192.0.2.0/24 or 2001:db8::/32, \
+                    without bits after its length, or a single address";
+                Violation::new("invalid_network", detail)
+            })
     }
 }
 
 impl fmt::Display for Network {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}/{}", self.address, self.length)
+        self.0.fmt(formatter)
     }
 }
 

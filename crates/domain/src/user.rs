@@ -190,6 +190,58 @@ impl ProfileChange {
     }
 }
 
+/// What an administrator changes of a member of their tenant. Absent fields stay as they are.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct MemberChange {
+    /// What the member may do.
+    pub role: Option<Role>,
+    /// Whether the member may sign in.
+    pub is_active: Option<bool>,
+}
+
+impl MemberChange {
+    /// The fields of a user that an answer holds and a change may repeat.
+    const READ_ONLY: [&str; 8] = [
+        "id",
+        "username",
+        "email",
+        "first_name",
+        "last_name",
+        "tenant_id",
+        "created_at",
+        "updated_at",
+    ];
+
+    /// Reads a change of a member. Read-only fields may stand in it as `current` has them.
+    ///
+    /// # Errors
+    /// Every bad field at once.
+    pub fn parse(input: &Value, current: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
+        let mut fields = Fields::of(input, "")?;
+        fields.unchanged(&Self::READ_ONLY, current);
+        let role = fields.optional("role", parse_member_role);
+        let is_active = fields.optional("is_active", |value| {
+            let refused = || Violation::new("wrong_type", "must be true or false");
+            value.as_bool().ok_or_else(refused)
+        });
+        fields.finish(move || Some(Self { role, is_active }))
+    }
+}
+
+/// Reads a role that somebody within a tenant can have.
+///
+/// # Errors
+/// Names them.
+pub(crate) fn parse_member_role(value: &Value) -> Result<Role, Violation> {
+    match crate::fields::text(value)?.parse() {
+        Ok(role @ (Role::User | Role::TenantAdmin)) => Ok(role),
+        _ => Err(Violation::new(
+            "not_allowed",
+            "must be one of user, tenant_admin",
+        )),
+    }
+}
+
 /// Reads a username, in lower case: letters, digits, `.`, `_` and `-`, beginning with a letter or digit.
 ///
 /// # Errors

@@ -15,6 +15,9 @@ pub struct Model {
     pub used_at: Option<DateTime>,
     pub revoked_at: Option<DateTime>,
     pub created_at: DateTime,
+    pub signed_in_at: DateTime,
+    pub ip_address: Option<String>,
+    pub user_agent: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]

@@ -1,9 +1,11 @@
 //! The only place that builds SQL. A tenant's transaction is the repository: its functions stand in one file for each
 //! resource, and none of them takes a tenant id, because the transaction was opened for one.
 
+pub mod api_keys;
 pub mod audit;
 pub mod audit_logs;
 pub mod audit_seal;
+mod callers;
 mod connection;
 mod deployment_queue;
 pub mod deployments;
@@ -11,18 +13,21 @@ pub mod encryption;
 mod error;
 pub mod idempotency;
 pub mod isolation;
+pub mod members;
 pub mod page;
 mod rows;
 mod scope;
 pub mod services;
+pub mod sessions;
 pub mod sign_in;
 pub mod templates;
+pub mod throttles;
 pub mod users;
 
 pub use connection::{
     ConnectionSettings, Connections, Database, PoolSettings, SetupError, SslMode, SystemPurpose,
     SystemTx, TenantRead, TenantTx, Transaction,
 };
-pub use scope::{Acting, Origin, SYSTEM_USER, TenantScope};
+pub use scope::{Acting, Credential, Origin, SYSTEM_USER, TenantScope};
 pub use sea_orm::Statement;
 pub use users::User;

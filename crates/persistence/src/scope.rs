@@ -9,7 +9,8 @@ use sea_orm::{DbBackend, Statement, prelude::Uuid};
 /// Sets the context of the transaction under way.
 pub(crate) const CONTEXT: &str = "SELECT set_config('app.tenant_id', $1, true), set_config('app.user_id', $2, true), \
      set_config('app.request_id', $3, true), set_config('app.ip_address', $4, true), \
-     set_config('app.user_agent', $5, true), set_config('app.reason', $6, true)";
+     set_config('app.user_agent', $5, true), set_config('app.reason', $6, true), \
+     set_config('app.api_key_id', $7, true)";
 
 /// The longest that is kept of what a client calls itself, in characters.
 const USER_AGENT: usize = 512;
@@ -28,6 +29,20 @@ pub struct Origin {
     pub user_agent: Option<String>,
 }
 
+/// What somebody shows who they are with. Whether it is still good, the database says with the first statement.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Credential {
+    /// An access token of this session.
+    Session(Uuid),
+    /// An API key.
+    ApiKey {
+        /// The key's own id.
+        id: Uuid,
+        /// The form in which the database has it.
+        stored: String,
+    },
+}
+
 /// The tenant a transaction sees, and on whose behalf.
 #[derive(Clone, Debug)]
 pub struct TenantScope {
@@ -35,6 +50,8 @@ pub struct TenantScope {
     pub tenant: TenantId,
     /// The user who acts.
     pub user: UserId,
+    /// What the user shows.
+    pub credential: Credential,
     /// The request.
     pub origin: Origin,
     /// Why a platform administrator acts inside the tenant; a member gives no reason.
@@ -52,6 +69,18 @@ pub struct Acting {
     pub origin: Origin,
     /// Why, where that has to be said.
     pub reason: Option<String>,
+    /// The API key that is used.
+    pub api_key: Option<Uuid>,
+}
+
+impl Credential {
+    /// The key's id, where it is one.
+    pub fn api_key(&self) -> Option<Uuid> {
+        match self {
+            Self::Session(_) => None,
+            Self::ApiKey { id, .. } => Some(*id),
+        }
+    }
 }
 
 impl Acting {
@@ -77,7 +106,7 @@ impl Acting {
             user: Some(user),
             tenant,
             origin,
-            reason: None,
+            ..Self::default()
         }
     }
 
@@ -98,6 +127,7 @@ impl Acting {
                 text(ip_address.map(|address| address.to_string())).into(),
                 printable(user_agent.as_deref()).into(),
                 printable(self.reason.as_deref()).into(),
+                text(self.api_key.map(|key| key.to_string())).into(),
             ],
         )
     }
@@ -110,12 +140,13 @@ impl From<&TenantScope> for Acting {
             tenant: Some(scope.tenant),
             origin: scope.origin.clone(),
             reason: scope.reason.clone(),
+            api_key: scope.credential.api_key(),
         }
     }
 }
 
 /// PostgreSQL stores no NUL, and a client may send one.
-fn printable(text: Option<&str>) -> String {
+pub(crate) fn printable(text: Option<&str>) -> String {
     let characters = text.unwrap_or_default().chars();
     characters
         .filter(|character| *character != '\0')

@@ -264,7 +264,7 @@ pub(crate) fn locked(id: ServiceId) -> Statement {
 
 /// Row-level security leaves the caller's own tenant. Others may refer to it meanwhile: whoever writes a row of the tenant,
 /// the audit included, would otherwise wait for this lock while it is waited for.
-fn lock_tenant() -> Statement {
+pub(crate) fn lock_tenant() -> Statement {
     tenant::Entity::find()
         .lock(LockType::NoKeyUpdate)
         .build(DbBackend::Postgres)

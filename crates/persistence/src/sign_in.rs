@@ -1,17 +1,18 @@
 //! Who signs in, and the refresh tokens that keep a session. Nobody is known yet, so this works across tenants.
 
-use domain::{Error, UserId};
+use domain::{Error, TenantId, UserId};
 use entity::{refresh_token, user};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Insert, QueryFilter,
-    QueryTrait, Statement,
+    QueryResult, QueryTrait, Statement,
     prelude::{DateTime, Uuid},
 };
 
 use crate::{
-    SystemTx, User,
+    Origin, SystemTx, User,
     rows::{first, read},
+    scope::printable,
 };
 
 /// What a password is compared with, and whose it is.
@@ -37,10 +38,13 @@ const USER: &str = "SELECT u.*, u.is_active IS TRUE AND (u.tenant_id IS NULL OR 
 /// Redeems a token only once, however many present it at the same time.
 const REDEEM: &str = "UPDATE refresh_tokens SET used_at = CURRENT_TIMESTAMP \
      WHERE token_hash = $1 AND used_at IS NULL AND revoked_at IS NULL AND expires_at > CURRENT_TIMESTAMP \
-     RETURNING family_id, user_id";
+     RETURNING family_id, user_id, signed_in_at";
 
-const END_FAMILY: &str = "UPDATE refresh_tokens SET revoked_at = CURRENT_TIMESTAMP \
-     WHERE revoked_at IS NULL AND family_id = (SELECT family_id FROM refresh_tokens WHERE token_hash = $1)";
+const OWNER: &str = "SELECT u.id, u.tenant_id FROM refresh_tokens r JOIN users u ON u.id = r.user_id \
+     WHERE r.token_hash = $1";
+
+const END: &str = "UPDATE refresh_tokens SET revoked_at = CURRENT_TIMESTAMP \
+     WHERE used_at IS NULL AND revoked_at IS NULL";
 
 /// A session: the refresh tokens that follow from one sign-in.
 #[derive(Clone, Copy, Debug, Eq, FromQueryResult, PartialEq)]
@@ -49,64 +53,99 @@ pub struct Session {
     pub family_id: Uuid,
     /// Whose session it is.
     pub user_id: Uuid,
+    /// When it was begun.
+    pub signed_in_at: DateTime,
+}
+
+/// Whom a refresh token was given to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TokenOwner {
+    /// The user.
+    pub user: UserId,
+    /// The user's tenant, if any.
+    pub tenant: Option<TenantId>,
+}
+
+#[derive(FromQueryResult)]
+struct OwnerRow {
+    id: Uuid,
+    tenant_id: Option<Uuid>,
 }
 
 impl SystemTx {
-    /// The user with this email address or username, both in lower case.
+    /// Whom a refresh token was given to, however long ago, and commits.
     ///
     /// # Errors
     /// Fails where the database does not answer.
-    pub async fn find_credentials(&self, login: &str) -> Result<Option<Credentials>, Error> {
-        let sql = format!("{USER} WHERE u.email = $1 OR u.username = $1");
-        self.credentials(Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            sql,
-            [login.into()],
-        ))
-        .await
-    }
-
-    /// The user with this id.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn find_credentials_of(&self, user: UserId) -> Result<Option<Credentials>, Error> {
-        let sql = format!("{USER} WHERE u.id = $1");
-        self.credentials(Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            sql,
-            [user.0.into()],
-        ))
-        .await
-    }
-
-    async fn credentials(&self, statement: Statement) -> Result<Option<Credentials>, Error> {
-        let [rows] = self.rows([statement]).await?;
-        let Some(row) = rows.first() else {
-            return Ok(None);
-        };
-        let standing: Standing = read(row)?;
-        Ok(Some(Credentials {
-            user: read::<user::Model>(row)?.try_into()?,
-            password_hash: standing.password,
-            is_active: standing.may_sign_in,
+    pub async fn find_token_owner(self, hash: Vec<u8>) -> Result<Option<TokenOwner>, Error> {
+        let [rows] = self.finish([statement(OWNER, [hash.into()])]).await?;
+        let row: Option<OwnerRow> = first(&rows)?;
+        Ok(row.map(|row| TokenOwner {
+            user: UserId(row.id),
+            tenant: row.tenant_id.map(TenantId),
         }))
     }
 
-    /// Uses a refresh token up. `None`: it is not good, and if it was used before, its whole session has ended; commit that.
+    /// Uses a refresh token of `user` up, once. Without a session it is not good.
     ///
     /// # Errors
     /// Fails where the database does not answer.
-    pub async fn redeem_refresh_token(&self, hash: Vec<u8>) -> Result<Option<Session>, Error> {
-        let redeem =
-            Statement::from_sql_and_values(DbBackend::Postgres, REDEEM, [hash.clone().into()]);
-        let [rows] = self.rows([redeem]).await?;
-        let session = first(&rows)?;
-        if session.is_none() {
-            self.rows([end_session(hash)]).await?;
-        }
-        Ok(session)
+    pub async fn redeem_refresh_token(
+        &self,
+        hash: Vec<u8>,
+        user: UserId,
+    ) -> Result<(Option<Session>, Option<Credentials>), Error> {
+        let redeem = statement(REDEEM, [hash.into()]);
+        let [session, user] = self.rows([redeem, find_credentials_of(user)]).await?;
+        Ok((first(&session)?, credentials(&user)?))
     }
+
+    /// Ends the session of a refresh token that has been used already; which one, if it had not ended before.
+    ///
+    /// # Errors
+    /// Fails where the database does not answer.
+    pub async fn end_reused_session(&self, hash: Vec<u8>) -> Result<Option<Uuid>, Error> {
+        let sql = format!(
+            "{END} AND family_id = (SELECT family_id FROM refresh_tokens WHERE token_hash = $1 \
+                 AND used_at IS NOT NULL) \
+             RETURNING family_id"
+        );
+        let [rows] = self.rows([statement(&sql, [hash.into()])]).await?;
+        let ended: Option<Ended> = first(&rows)?;
+        Ok(ended.map(|ended| ended.family_id))
+    }
+}
+
+#[derive(FromQueryResult)]
+struct Ended {
+    family_id: Uuid,
+}
+
+fn statement<const N: usize>(sql: &str, values: [sea_orm::Value; N]) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+}
+
+pub(crate) fn credentials(rows: &[QueryResult]) -> Result<Option<Credentials>, Error> {
+    let Some(row) = rows.first() else {
+        return Ok(None);
+    };
+    let standing: Standing = read(row)?;
+    Ok(Some(Credentials {
+        user: read::<user::Model>(row)?.try_into()?,
+        password_hash: standing.password,
+        is_active: standing.may_sign_in,
+    }))
+}
+
+/// Asks for the user with this email address or username, both in lower case; see [`credentials`].
+pub(crate) fn find_credentials(login: &str) -> Statement {
+    let sql = format!("{USER} WHERE u.email = $1 OR u.username = $1");
+    statement(&sql, [login.into()])
+}
+
+/// Asks for the user with this id; see [`credentials`].
+pub(crate) fn find_credentials_of(user: UserId) -> Statement {
+    statement(&format!("{USER} WHERE u.id = $1"), [user.0.into()])
 }
 
 /// Replaces an outdated hash, unless the password was changed meanwhile.
@@ -124,13 +163,24 @@ pub fn replace_password_hash(user: UserId, outdated: &str, current: String) -> S
         .build(DbBackend::Postgres)
 }
 
-/// Adds a token to a session.
-pub fn insert_refresh_token(session: Session, hash: Vec<u8>, expires_at: DateTime) -> Statement {
+/// Adds a token to a session, given out to `origin`.
+pub fn insert_refresh_token(
+    session: Session,
+    hash: Vec<u8>,
+    expires_at: DateTime,
+    origin: &Origin,
+) -> Statement {
     Insert::one(refresh_token::ActiveModel {
         family_id: Set(session.family_id),
         user_id: Set(session.user_id),
         token_hash: Set(hash),
         expires_at: Set(expires_at),
+        signed_in_at: Set(session.signed_in_at),
+        ip_address: Set(origin.ip_address.map(|address| address.to_string())),
+        user_agent: Set(origin
+            .user_agent
+            .as_deref()
+            .map(|agent| printable(Some(agent)))),
         ..Default::default()
     })
     .build(DbBackend::Postgres)
@@ -138,17 +188,8 @@ pub fn insert_refresh_token(session: Session, hash: Vec<u8>, expires_at: DateTim
 
 /// Ends the session a token belongs to.
 pub fn end_session(hash: Vec<u8>) -> Statement {
-    Statement::from_sql_and_values(DbBackend::Postgres, END_FAMILY, [hash.into()])
-}
-
-/// Ends every session of a user.
-pub fn end_sessions(user: UserId) -> Statement {
-    refresh_token::Entity::update_many()
-        .col_expr(
-            refresh_token::Column::RevokedAt,
-            sea_orm::sea_query::Expr::current_timestamp(),
-        )
-        .filter(refresh_token::Column::UserId.eq(user.0))
-        .filter(refresh_token::Column::RevokedAt.is_null())
-        .build(DbBackend::Postgres)
+    let sql = format!(
+        "{END} AND family_id = (SELECT family_id FROM refresh_tokens WHERE token_hash = $1)"
+    );
+    statement(&sql, [hash.into()])
 }

@@ -8,18 +8,18 @@ use domain::{
 use entity::user;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
-    Statement,
+    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, Select, Statement,
     prelude::Uuid,
     sea_query::{Expr, Func},
 };
 
 use crate::{
-    SYSTEM_USER, SystemTx, TenantRead, TenantTx,
+    Acting, Credential, SYSTEM_USER, SystemTx, TenantRead, TenantTx,
     encryption::insert_keys,
     idempotency::Answer,
     page::{Page, PageRequest, Position},
-    rows::{all, first, missing, timestamp},
+    rows::{all, first, missing, read, timestamp},
 };
 
 /// A user, without the password.
@@ -99,6 +99,16 @@ fn stored_role(role: Role) -> user::Role {
         Role::User => user::Role::User,
         Role::TenantAdmin => user::Role::TenantAdmin,
     }
+}
+
+/// What the username of somebody who was removed is like, and no other.
+const REMOVED: &str = "~%";
+
+const LOCK_ADMINISTRATORS: &str = "SELECT id FROM users WHERE role = 'admin' AND tenant_id IS NULL AND is_active ORDER BY id FOR UPDATE";
+
+#[derive(FromQueryResult)]
+struct Id {
+    id: Uuid,
 }
 
 const INSERT_TENANT: &str = "WITH tenant AS ( \
@@ -182,9 +192,6 @@ impl SystemTx {
     /// # Errors
     /// `not_found`.
     pub async fn lock_user(&self, id: UserId) -> Result<User, Error> {
-        if id == SYSTEM_USER {
-            return Err(Error::not_found("user"));
-        }
         let [rows] = self.rows([locked(id)]).await?;
         one(&rows)
     }
@@ -194,7 +201,6 @@ impl SystemTx {
     /// # Errors
     /// Fails where the database does not answer.
     pub async fn list_users(&self, request: PageRequest) -> Result<Page<User>, Error> {
-        let people = || user::Entity::find().filter(user::Column::Id.ne(SYSTEM_USER.0));
         let count = people()
             .select_only()
             .expr_as(
@@ -227,13 +233,37 @@ impl SystemTx {
         role: Option<Role>,
         is_active: Option<bool>,
     ) -> Result<User, Error> {
-        let row = user::ActiveModel {
-            role: role.map_or_else(Default::default, |role| Set(Some(stored_role(role)))),
-            is_active: is_active.map_or_else(Default::default, |active| Set(Some(active))),
-            ..Default::default()
-        };
-        let [rows] = self.finish([updated(id, row)]).await?;
+        let [rows] = self.finish([standing(id, role, is_active)]).await?;
         one(&rows)
+    }
+
+    /// The active platform administrators, locked until the transaction ends, so that the last one is known to be that.
+    ///
+    /// # Errors
+    /// Fails where the database does not answer.
+    pub async fn lock_administrators(&self) -> Result<Vec<UserId>, Error> {
+        let [rows] = self
+            .rows([Statement::from_string(
+                DbBackend::Postgres,
+                LOCK_ADMINISTRATORS,
+            )])
+            .await?;
+        let ids = rows.iter().map(read::<Id>);
+        ids.map(|row| Ok(UserId(row?.id))).collect()
+    }
+
+    /// Whoever acts, locked until the transaction ends.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn lock_caller(
+        &self,
+        acting: &Acting,
+        credential: &Credential,
+    ) -> Result<(Actor, User), Error> {
+        let user = acting.user.ok_or_else(Error::unauthenticated)?;
+        let (actor, [rows]) = self.enter(acting, credential, [locked(user)]).await?;
+        Ok((actor, one(&rows)?))
     }
 }
 
@@ -293,14 +323,34 @@ fn profile(change: ProfileChange) -> user::ActiveModel {
     row
 }
 
-fn by_id(id: UserId) -> Statement {
-    user::Entity::find_by_id(id.0).build(DbBackend::Postgres)
+/// Everybody but the system user, and those who were removed.
+pub(crate) fn people() -> Select<user::Entity> {
+    user::Entity::find()
+        .filter(user::Column::Id.ne(SYSTEM_USER.0))
+        .filter(user::Column::Username.not_like(REMOVED))
 }
 
-fn locked(id: UserId) -> Statement {
-    user::Entity::find_by_id(id.0)
+pub(crate) fn by_id(id: UserId) -> Statement {
+    people()
+        .filter(user::Column::Id.eq(id.0))
+        .build(DbBackend::Postgres)
+}
+
+pub(crate) fn locked(id: UserId) -> Statement {
+    people()
+        .filter(user::Column::Id.eq(id.0))
         .lock_exclusive()
         .build(DbBackend::Postgres)
+}
+
+/// Changes what a user may do.
+pub(crate) fn standing(id: UserId, role: Option<Role>, is_active: Option<bool>) -> Statement {
+    let row = user::ActiveModel {
+        role: role.map_or_else(Default::default, |role| Set(Some(stored_role(role)))),
+        is_active: is_active.map_or_else(Default::default, |active| Set(Some(active))),
+        ..Default::default()
+    };
+    updated(id, row)
 }
 
 fn updated(id: UserId, change: user::ActiveModel) -> Statement {
@@ -312,7 +362,11 @@ fn updated(id: UserId, change: user::ActiveModel) -> Statement {
     DbBackend::Postgres.build(update.returning_all())
 }
 
-fn one(rows: &[sea_orm::QueryResult]) -> Result<User, Error> {
+pub(crate) fn found(rows: &[QueryResult]) -> Result<Option<User>, Error> {
     let row: Option<user::Model> = first(rows)?;
-    row.ok_or_else(|| Error::not_found("user"))?.try_into()
+    row.map(User::try_from).transpose()
+}
+
+pub(crate) fn one(rows: &[QueryResult]) -> Result<User, Error> {
+    found(rows)?.ok_or_else(|| Error::not_found("user"))
 }

@@ -87,6 +87,8 @@ CREATE TRIGGER refuse_foreign_guest AFTER INSERT OR UPDATE OF accepted_by ON inv
 CREATE TABLE sign_in_throttles (
     subject BYTEA PRIMARY KEY,
     attempts INTEGER NOT NULL,
+    -- The last attempt that was not put off.
+    last_attempt UUID NOT NULL,
     blocked_until TIMESTAMP,
     expires_at TIMESTAMP NOT NULL
 );

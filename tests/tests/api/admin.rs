@@ -55,7 +55,10 @@ async fn a_deactivated_user_is_refused_at_the_next_request_and_can_come_back() {
         root.put(&format!("{path}/activate"), json!({})).await.0,
         StatusCode::OK
     );
-    assert_eq!(ada.get("/services").await.0, StatusCode::OK);
+    // What was ended stays ended.
+    assert_eq!(ada.get("/services").await.0, StatusCode::UNAUTHORIZED);
+    let again = app.login("ada").await;
+    assert_eq!(again.get("/services").await.0, StatusCode::OK);
 }
 
 #[actix_web::test]

@@ -1,33 +1,49 @@
-//! Who calls, and for which tenant.
+//! Who calls, and for which tenant: by an access token, or an API key, which is the same to everything that follows.
 
 use std::{
-    future::{Ready, ready},
+    future::{Future, Ready, ready},
+    pin::Pin,
     sync::Arc,
 };
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
-    http::header::{AUTHORIZATION, USER_AGENT},
+    http::header::{AUTHORIZATION, HeaderName, USER_AGENT},
     web::Data,
 };
-use domain::{Error, TenantId, UserId};
-use persistence::{Acting, Origin, TenantScope};
+use domain::{Error, TenantId, UserId, api_key::ApiKeyText};
+use persistence::{Acting, Credential, Origin, TenantScope};
 
 use crate::{
-    client_address::client_address, observability::requests, problem::Problem,
-    request_id::RequestId, state::State,
+    client_address::client_address,
+    observability::requests,
+    problem::Problem,
+    request_id::RequestId,
+    sign_in::{self, AccessClaims},
+    state::State,
 };
 
-/// Somebody with a good access token. Whether the user is still active, the database says.
+/// Where an API key may stand instead of `Authorization`.
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// Somebody with a good access token, or a key that exists. Whether either still counts, the database says.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Who it is.
+    /// Who it is; of a key, its owner.
     pub user: UserId,
     /// The user's tenant; a platform administrator has none.
     pub tenant: Option<TenantId>,
+    /// What the caller shows.
+    pub credential: Credential,
     /// The request.
     pub origin: Origin,
+}
+
+/// What a request shows, before anything of it is known to be good.
+enum Shown {
+    Token(AccessClaims),
+    Key(ApiKeyText),
 }
 
 /// The request of somebody who need not be known.
@@ -39,25 +55,29 @@ pub struct Anybody(pub Origin);
 pub struct Member(pub TenantScope);
 
 impl Caller {
-    fn of(request: &HttpRequest) -> Result<Self, Error> {
+    async fn of(request: HttpRequest) -> Result<Self, Error> {
         let state = request
             .app_data::<Data<Arc<State>>>()
             .ok_or_else(Error::unauthenticated)?;
-        let header = request
-            .headers()
-            .get(AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let token = header
-            .and_then(|value| value.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| token.trim())
-            .ok_or_else(Error::unauthenticated)?;
-        let claims = state.access_tokens.verify(token)?;
-        requests::identify(claims.sub, claims.tid);
+        let origin = origin(&request);
+        let (user, tenant, credential) = match shown(&request, state)? {
+            Shown::Token(claims) => (claims.sub, claims.tid, Credential::Session(claims.sid)),
+            Shown::Key(key) => {
+                let stored = sign_in::stored(&key);
+                let keys = &state.api_keys;
+                let owner = keys.owner(&state.database, &origin, &stored).await?;
+                requests::identify_key(key.public_id());
+                let id = owner.id;
+                let credential = Credential::ApiKey { id, stored };
+                (owner.user, Some(owner.tenant), credential)
+            }
+        };
+        requests::identify(user, tenant);
         let caller = Self {
-            user: claims.sub,
-            tenant: claims.tid,
-            origin: origin(request),
+            user,
+            tenant,
+            credential,
+            origin,
         };
         request.extensions_mut().insert(caller.acting());
         Ok(caller)
@@ -65,7 +85,10 @@ impl Caller {
 
     /// On whose behalf something is done across tenants.
     pub fn acting(&self) -> Acting {
-        Acting::user(self.user, self.tenant, self.origin.clone())
+        Acting {
+            api_key: self.credential.api_key(),
+            ..Acting::user(self.user, self.tenant, self.origin.clone())
+        }
     }
 
     /// The context for the database.
@@ -79,10 +102,35 @@ impl Caller {
         Ok(TenantScope {
             tenant,
             user: self.user,
+            credential: self.credential.clone(),
             origin: self.origin.clone(),
             reason: None,
         })
     }
+}
+
+/// A key is recognised by its form, and a mistyped one is told without asking the database.
+fn shown(request: &HttpRequest, state: &State) -> Result<Shown, Error> {
+    let text = |name: &HeaderName| {
+        request
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    let bearer = text(&AUTHORIZATION)
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map(|(_, token)| token.trim());
+    let key = match (bearer, text(&X_API_KEY)) {
+        (Some(token), None) if !ApiKeyText::claims(token) => {
+            return state.access_tokens.verify(token).map(Shown::Token);
+        }
+        (Some(key), None) | (None, Some(key)) => key,
+        // Two callers in one request are none.
+        (None, None) | (Some(_), Some(_)) => return Err(Error::unauthenticated()),
+    };
+    let key = key.parse().map_err(|_| Error::unauthenticated())?;
+    Ok(Shown::Key(key))
 }
 
 fn origin(request: &HttpRequest) -> Origin {
@@ -108,21 +156,20 @@ impl FromRequest for Anybody {
 
 impl FromRequest for Caller {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(Self::of(request).map_err(Problem::from))
+        let request = request.clone();
+        Box::pin(async move { Ok(Self::of(request).await?) })
     }
 }
 
 impl FromRequest for Member {
     type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let member = Caller::of(request)
-            .and_then(|caller| caller.scope())
-            .map(Self);
-        ready(member.map_err(Problem::from))
+        let request = request.clone();
+        Box::pin(async move { Ok(Self(Caller::of(request).await?.scope()?)) })
     }
 }

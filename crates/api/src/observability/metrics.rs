@@ -75,6 +75,14 @@ fn describe() {
         "nomad_services_decryption_failures_total",
         "Stored values that could not be decrypted: changed, moved, or encrypted under a key that is gone."
     );
+    metrics::describe_counter!(
+        "nomad_services_sign_ins_total",
+        "Attempts to sign in, by how they ended."
+    );
+    metrics::describe_counter!(
+        "nomad_services_session_reuses_total",
+        "Sessions that ended because a refresh token was used twice."
+    );
     metrics::describe_gauge!("nomad_services_build_info", "1; its label is the version.");
 }
 

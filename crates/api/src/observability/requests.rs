@@ -29,6 +29,11 @@ pub(crate) fn identify(user: UserId, tenant: Option<TenantId>) {
     }
 }
 
+/// Says in the log which API key is used.
+pub(crate) fn identify_key(public_id: &str) {
+    Span::current().record("api_key", public_id);
+}
+
 /// Logs and counts a request.
 ///
 /// # Errors
@@ -43,7 +48,13 @@ pub(crate) async fn observe<B: MessageBody>(
         .get::<RequestId>()
         .map(ToString::to_string);
     // At the highest level, so that the lines within carry it whatever the log's level is.
-    let span = tracing::error_span!("request", request_id = id, user = Empty, tenant = Empty);
+    let span = tracing::error_span!(
+        "request",
+        request_id = id,
+        user = Empty,
+        tenant = Empty,
+        api_key = Empty
+    );
     let method = method(request.method());
     let client = client_address(request.request()).map(|address| address.to_string());
     let result = next.call(request).instrument(span.clone()).await;

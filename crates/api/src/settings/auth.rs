@@ -1,5 +1,6 @@
-//! Tokens and password hashing.
+//! Tokens, password hashing, throttling, API keys and invitations.
 
+use persistence::throttles::ThrottlePolicy;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
@@ -32,6 +33,55 @@ pub struct AuthSettings {
     pub refusal_time: NonZeroDuration,
     /// How passwords are hashed.
     pub password: PasswordSettings,
+    /// How attempts to sign in are put off.
+    pub throttle: ThrottleSettings,
+}
+
+/// When attempts to sign in are put off, and for how long.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThrottleSettings {
+    /// The attempt at an account that brings the first delay.
+    #[serde(deserialize_with = "bounded::<1, 1_000_000, _, _>")]
+    pub account_attempts: u32,
+    /// The attempt from a client's network that brings the first delay.
+    #[serde(deserialize_with = "bounded::<1, 1_000_000, _, _>")]
+    pub network_attempts: u32,
+    /// How long the first delay is; each further one is twice as long.
+    pub first_delay: NonZeroDuration,
+    /// How long a delay is at most.
+    pub max_delay: NonZeroDuration,
+    /// How long after the last attempt the attempts are forgotten.
+    pub forget_after: NonZeroDuration,
+}
+
+impl ThrottleSettings {
+    /// As the database applies it.
+    pub fn policy(&self) -> ThrottlePolicy {
+        ThrottlePolicy {
+            account_attempts: self.account_attempts,
+            network_attempts: self.network_attempts,
+            first_delay: self.first_delay.get(),
+            max_delay: self.max_delay.get(),
+            forget_after: self.forget_after.get(),
+        }
+    }
+}
+
+/// API keys.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiKeySettings {
+    /// How long a key still works after it was rotated.
+    pub rotation_overlap: NonZeroDuration,
+}
+
+/// Invitations to a tenant.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct InvitationSettings {
+    /// How long one can be accepted.
+    pub duration: NonZeroDuration,
 }
 
 /// Argon2id's parameters, and how much of it happens at once.

@@ -24,7 +24,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    auth::{AuthSettings, MIN_JWT_SECRET, PasswordSettings},
+    auth::{
+        ApiKeySettings, AuthSettings, InvitationSettings, MIN_JWT_SECRET, PasswordSettings,
+        ThrottleSettings,
+    },
     database::{DatabaseServer, DatabaseSettings, SslMode},
     development::kept_secret,
     encryption::EncryptionSettings,
@@ -67,6 +70,10 @@ pub struct Settings {
     pub auth: AuthSettings,
     /// What secret values are encrypted with.
     pub encryption: EncryptionSettings,
+    /// API keys.
+    pub api_keys: ApiKeySettings,
+    /// Invitations to a tenant.
+    pub invitations: InvitationSettings,
     /// How Nomad is reached, and what jobs may use.
     pub nomad: NomadSettings,
     /// The worker that makes Nomad match the database.
@@ -233,6 +240,17 @@ impl Settings {
             self.auth.refresh_token_duration <= self.auth.access_token_duration,
             "auth.refresh_token_duration",
             "longer than auth.access_token_duration",
+        );
+        let throttle = &self.auth.throttle;
+        refuse_where(
+            throttle.first_delay > throttle.max_delay,
+            "auth.throttle.first_delay",
+            "at most auth.throttle.max_delay",
+        );
+        refuse_where(
+            throttle.forget_after <= throttle.max_delay,
+            "auth.throttle.forget_after",
+            "longer than auth.throttle.max_delay, or waiting would be as good as starting anew",
         );
         refuse_where(
             self.auth.refusal_time >= self.server.shutdown_timeout,

@@ -283,6 +283,16 @@ fn a_wrong_value_is_named_with_its_key_origin_and_what_is_allowed() {
             "allowed: shorter than server.shutdown_timeout",
         ),
         (
+            "NOMAD_SERVICES__AUTH__THROTTLE__FORGET_AFTER",
+            "15m",
+            "allowed: longer than auth.throttle.max_delay",
+        ),
+        (
+            "NOMAD_SERVICES__AUTH__THROTTLE__FIRST_DELAY",
+            "16m",
+            "allowed: at most auth.throttle.max_delay",
+        ),
+        (
             "NOMAD_SERVICES__DATABASE__MAX_IDLE",
             "101",
             "allowed: at most database.max_open",

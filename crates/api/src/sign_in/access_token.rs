@@ -27,6 +27,8 @@ pub struct AccessClaims {
     pub jti: Uuid,
     exp: i64,
     iat: i64,
+    /// The session it was issued in: it is good no longer than that.
+    pub sid: Uuid,
     /// The user's tenant; platform administrators have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tid: Option<TenantId>,
@@ -74,7 +76,7 @@ impl AccessTokens {
         }
     }
 
-    /// A token for `user`, and when it expires.
+    /// A token for `user`, who has signed in with `session`, and when it expires.
     ///
     /// # Errors
     /// Only for a defect of the library.
@@ -82,6 +84,7 @@ impl AccessTokens {
         &self,
         user: UserId,
         tenant: Option<TenantId>,
+        session: Uuid,
     ) -> Result<(String, DateTime<Utc>), Error> {
         let now = Utc::now();
         let expires_at = now + self.duration;
@@ -92,6 +95,7 @@ impl AccessTokens {
             jti: Uuid::new_v4(),
             exp: expires_at.timestamp(),
             iat: now.timestamp(),
+            sid: session,
             tid: tenant,
         };
         let (key_id, key) = &self.signing;
@@ -156,6 +160,7 @@ mod tests {
             .issue(
                 UserId(Uuid::from_u128(1)),
                 Some(TenantId(Uuid::from_u128(2))),
+                Uuid::from_u128(3),
             )
             .unwrap()
             .0
@@ -167,6 +172,7 @@ mod tests {
         let claims = tokens.verify(&token_of(&tokens)).unwrap();
         assert_eq!(claims.sub, UserId(Uuid::from_u128(1)));
         assert_eq!(claims.tid, Some(TenantId(Uuid::from_u128(2))));
+        assert_eq!(claims.sid, Uuid::from_u128(3));
     }
 
     #[test]
@@ -208,7 +214,7 @@ mod tests {
             ..header.clone()
         };
         assert!(ours.verify(&encode(&other, &claims)).is_err());
-        for missing in ["exp", "iss", "aud", "sub", "jti"] {
+        for missing in ["exp", "iss", "aud", "sub", "jti", "sid"] {
             let mut claims = claims.clone();
             claims.as_object_mut().unwrap().remove(missing);
             assert!(

@@ -7,7 +7,7 @@ use argon2::{
     Algorithm, Argon2, Params, Version,
     password_hash::{self, PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
 };
-use domain::Error;
+use domain::{Error, password::normalised};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -94,7 +94,7 @@ impl PasswordHasher {
     /// `busy` where too many wait already.
     pub async fn hash(&self, password: &SecretString) -> Result<String, Error> {
         let (argon2, password) = (self.argon2.clone(), password.clone());
-        self.run(move || hash(&argon2, password.expose_secret()))
+        self.run(move || hash(&argon2, &normalised(password.expose_secret())))
             .await
     }
 
@@ -153,15 +153,27 @@ fn judge(
     stored: Option<&str>,
     nobody: &str,
 ) -> Result<Verdict, Error> {
-    let compared = stored.and_then(|stored| Some((verify(argon2, password, stored)?, stored)));
+    let normal = normalised(password);
+    let compared = stored.and_then(|stored| Some((verify(argon2, &normal, stored)?, stored)));
+    if let (Some((false, stored)), true) = (compared, normal != password) {
+        // Hashed before passwords were normalised. Whoever types such a password waits for two verifications, whether or
+        // not there is anybody by that name.
+        return match verify(argon2, password, stored) {
+            Some(true) => hash(argon2, &normal).map(Verdict::Outdated),
+            _ => Ok(Verdict::Wrong),
+        };
+    }
     match compared {
         None => {
-            verify(argon2, password, nobody);
+            verify(argon2, &normal, nobody);
+            if normal != password {
+                verify(argon2, password, nobody);
+            }
             Ok(Verdict::Wrong)
         }
         Some((false, _)) => Ok(Verdict::Wrong),
         Some((true, stored)) if is_current(argon2, stored) => Ok(Verdict::Right),
-        Some((true, _)) => hash(argon2, password).map(Verdict::Outdated),
+        Some((true, _)) => hash(argon2, &normal).map(Verdict::Outdated),
     }
 }
 
@@ -282,6 +294,34 @@ mod tests {
             let one = "\nnomad_services_password_verifications_total 1\n";
             assert!(counted.contains(one), "{stored:?}: {counted}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_password_is_the_same_typed_in_another_form_of_unicode() {
+        let (composed, decomposed) = ("gr\u{fc}n", "gru\u{308}n");
+        let hasher = hasher(1, 1);
+        for stored in [
+            hasher.hash(&composed.into()).await.unwrap(),
+            hasher.hash(&decomposed.into()).await.unwrap(),
+        ] {
+            for typed in [composed, decomposed] {
+                let verdict = hasher.verify(&typed.into(), Some(stored.clone())).await;
+                assert!(matches!(verdict, Ok(Verdict::Right)), "{typed:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_hash_from_before_passwords_were_normalised_verifies_and_is_replaced() {
+        let decomposed = "gru\u{308}n";
+        let hasher = hasher(1, 1);
+        let stored = hash(&hasher.argon2, decomposed).unwrap();
+        let verdict = hasher.verify(&decomposed.into(), Some(stored)).await;
+        let Ok(Verdict::Outdated(replacement)) = verdict else {
+            panic!("{verdict:?}")
+        };
+        let composed = hasher.verify(&"gr\u{fc}n".into(), Some(replacement)).await;
+        assert!(matches!(composed, Ok(Verdict::Right)));
     }
 
     #[tokio::test]

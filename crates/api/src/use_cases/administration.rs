@@ -2,12 +2,11 @@
 
 use domain::{
     Error, Role, UserId,
-    policy::{Action, Actor, Resource, authorise},
+    policy::{Action, Resource, authorise},
 };
 use persistence::{
     Acting, Database, SystemPurpose, SystemTx, User,
     page::{Page, PageRequest},
-    sign_in::end_sessions,
     users::NewUser,
 };
 use secrecy::SecretString;
@@ -24,7 +23,7 @@ pub async fn list_users(
     caller: &Caller,
     request: PageRequest,
 ) -> Result<Page<User>, Error> {
-    let transaction = enter(state, caller, Action::Read).await?;
+    let transaction = enter(state, caller, Action::Read, Resource::PlatformUsers).await?;
     let page = transaction.list_users(request).await?;
     transaction.commit().await?;
     Ok(page)
@@ -34,7 +33,7 @@ pub async fn list_users(
 ///
 /// # Errors
 /// `forbidden` for anybody but a platform administrator, `not_found`, `invalid_role` for a role that does not fit whether
-/// the user has a tenant, and whatever `check` answers.
+/// the user has a tenant, `last_administrator`, `own_account`, and whatever `check` answers.
 pub async fn change_standing(
     state: &State,
     caller: &Caller,
@@ -42,7 +41,12 @@ pub async fn change_standing(
     (role, is_active): (Option<Role>, Option<bool>),
     check: impl FnOnce(&User) -> Result<(), Error>,
 ) -> Result<User, Error> {
-    let transaction = enter(state, caller, Action::Update).await?;
+    let transaction = enter(state, caller, Action::Update, Resource::PlatformUsers).await?;
+    let administrators = transaction.lock_administrators().await?;
+    if !administrators.contains(&caller.user) {
+        // Whoever was deactivated while this waited.
+        return Err(Error::unauthenticated());
+    }
     let user = transaction.lock_user(id).await?;
     check(&user)?;
     if role.is_some_and(|role| (role == Role::Admin) != user.tenant.is_none()) {
@@ -51,14 +55,15 @@ pub async fn change_standing(
             "a platform administrator has no tenant, everybody else has one",
         ));
     }
+    let is_last = administrators.contains(&id) && administrators.len() == 1;
+    if is_last && is_active == Some(false) {
+        return Err(last_administrator());
+    }
     if id == caller.user && is_active == Some(false) {
         return Err(Error::conflict(
             "own_account",
             "nobody deactivates their own account",
         ));
-    }
-    if is_active == Some(false) {
-        transaction.rows([end_sessions(id)]).await?;
     }
     transaction.update_standing(id, role, is_active).await
 }
@@ -89,23 +94,28 @@ pub async fn create_administrator(
     transaction.insert_administrator(administrator).await
 }
 
+/// Without an administrator, nobody could make another.
+pub(super) fn last_administrator() -> Error {
+    Error::conflict(
+        "last_administrator",
+        "the last active administrator can't be demoted, deactivated or removed",
+    )
+}
+
 /// A transaction across tenants, for a caller who is an active platform administrator at this moment.
-async fn enter(state: &State, caller: &Caller, action: Action) -> Result<SystemTx, Error> {
+async fn enter(
+    state: &State,
+    caller: &Caller,
+    action: Action,
+    resource: Resource,
+) -> Result<SystemTx, Error> {
     let database = &state.database;
     let transaction = database
         .system(SystemPurpose::Administration, &caller.acting())
         .await?;
-    let found = transaction.find_credentials_of(caller.user).await?;
-    let user = found
-        .filter(|found| found.is_active)
-        .ok_or_else(Error::unauthenticated)?
-        .user;
-    let actor = Actor {
-        user: user.id,
-        role: user.role,
-        tenant: user.tenant,
-        scopes: None,
-    };
-    authorise(&actor, action, Resource::PlatformUsers)?;
+    let (actor, []) = transaction
+        .enter(&caller.acting(), &caller.credential, [])
+        .await?;
+    authorise(&actor, action, resource)?;
     Ok(transaction)
 }

@@ -2,7 +2,7 @@
 
 use domain::{
     Error,
-    policy::{Action, Actor, Resource, authorise},
+    policy::{Action, Resource, authorise},
     user::ProfileChange,
 };
 use persistence::{SystemPurpose, SystemTx, User};
@@ -53,16 +53,9 @@ async fn administrator(
         .database
         .system(SystemPurpose::Administration, &caller.acting())
         .await?;
-    let user = transaction.lock_user(caller.user).await?;
-    if !user.is_active || user.tenant.is_some() {
-        return Err(Error::unauthenticated());
-    }
-    let actor = Actor {
-        user: user.id,
-        role: user.role,
-        tenant: None,
-        scopes: None,
-    };
+    let (actor, user) = transaction
+        .lock_caller(&caller.acting(), &caller.credential)
+        .await?;
     authorise(&actor, action, Resource::Profile(user.id))?;
     Ok((transaction, user))
 }

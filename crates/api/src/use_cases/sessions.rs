@@ -6,6 +6,7 @@ use persistence::{
     Acting, Origin, Statement, SystemPurpose, SystemTx, User, audit,
     idempotency::{Answer, Once},
     sign_in::{self, Credentials, Session},
+    throttles,
     users::NewUser,
 };
 use secrecy::SecretString;
@@ -117,18 +118,22 @@ async fn attempt(
         )
     };
     let nobody = Acting::nobody(origin.clone());
-    let lookup = state
-        .database
-        .system(SystemPurpose::SignIn, &nobody)
-        .await?;
-    let found = lookup.find_credentials(&login.to_lowercase()).await?;
+    let database = &state.database;
+    let login = login.to_lowercase();
+    let lookup = database.system(SystemPurpose::SignIn, &nobody).await?;
+    let applicant = lookup.find_applicant(&login, origin.ip_address).await?;
     lookup.commit().await?;
+    // Counted before anything is verified, so that guesses made at the same time count as well.
+    let counting = database.system(SystemPurpose::SignIn, &nobody).await?;
+    let counted = counting.count_sign_in(&applicant, &state.throttle).await;
+    let attempt = counted.inspect_err(|_| count("throttled"))?;
+    let found = applicant.credentials;
     let stored = found
         .as_ref()
         .map(|credentials| credentials.password_hash.clone());
     let verdict = state.passwords.verify(&password, stored).await?;
     let acting = match &found {
-        Some(found) => Acting::user(found.user.id, found.user.tenant, origin),
+        Some(found) => Acting::user(found.user.id, found.user.tenant, origin.clone()),
         None => nobody,
     };
     let transaction = state
@@ -146,9 +151,11 @@ async fn attempt(
                 json!({}),
             );
             transaction.finish([event]).await?;
+            count("refused");
             return Err(refused());
         }
     };
+    count("succeeded");
     if let Some(hash) = replacement {
         let user = credentials.user.id;
         let replace = sign_in::replace_password_hash(user, &credentials.password_hash, hash);
@@ -157,13 +164,19 @@ async fn attempt(
     let session = Session {
         family_id: Uuid::new_v4(),
         user_id: credentials.user.id.0,
+        signed_in_at: Utc::now().naive_utc(),
     };
     let event = audit::event(
         "user.login",
         format!("users/{}", credentials.user.id),
         json!({"session": session.family_id}),
     );
-    signed_in(state, transaction, session, credentials, Some(event)).await
+    let more = [event, throttles::take_back(&attempt)];
+    signed_in(state, transaction, &origin, session, credentials, more).await
+}
+
+fn count(result: &'static str) {
+    metrics::counter!("nomad_services_sign_ins_total", "result" => result).increment(1);
 }
 
 /// Exchanges a refresh token for a new pair. One that was used before ends its session.
@@ -182,25 +195,43 @@ pub async fn refresh(
             "sign in again",
         )
     };
-    let nobody = Acting::nobody(origin);
-    let transaction = state
-        .database
-        .system(SystemPurpose::SignIn, &nobody)
+    let database = &state.database;
+    let nobody = Acting::nobody(origin.clone());
+    let lookup = database.system(SystemPurpose::SignIn, &nobody).await?;
+    let owner = lookup.find_token_owner(token.hash()).await?;
+    let owner = owner.ok_or_else(refused)?;
+    let acting = Acting::user(owner.user, owner.tenant, origin.clone());
+    let transaction = database.system(SystemPurpose::SignIn, &acting).await?;
+    let redeemed = transaction
+        .redeem_refresh_token(token.hash(), owner.user)
         .await?;
-    let Some(session) = transaction.redeem_refresh_token(token.hash()).await? else {
-        transaction.commit().await?;
-        return Err(refused());
+    match redeemed {
+        (Some(session), Some(credentials)) if credentials.is_active => {
+            signed_in(state, transaction, &origin, session, credentials, []).await
+        }
+        (Some(_), _) => {
+            let ended = sign_in::end_session(token.hash());
+            transaction.finish([ended]).await?;
+            Err(refused())
+        }
+        (None, _) => {
+            end_reused(transaction, &token).await?;
+            Err(refused())
+        }
+    }
+}
+
+/// Whoever presents a used token, or whoever used it, has stolen it: the session of both ends.
+async fn end_reused(transaction: SystemTx, token: &RefreshToken) -> Result<(), Error> {
+    let Some(session) = transaction.end_reused_session(token.hash()).await? else {
+        return transaction.commit().await;
     };
-    let found = transaction
-        .find_credentials_of(UserId(session.user_id))
-        .await?;
-    let Some(credentials) = found.filter(|credentials| credentials.is_active) else {
-        transaction
-            .finish([sign_in::end_session(token.hash())])
-            .await?;
-        return Err(refused());
-    };
-    signed_in(state, transaction, session, credentials, None).await
+    let resource = format!("sessions/{session}");
+    let event = audit::event("session.reuse_detected", resource, json!({}));
+    transaction.finish([event]).await?;
+    metrics::counter!("nomad_services_session_reuses_total").increment(1);
+    tracing::warn!(%session, "a refresh token was used twice; its session has ended");
+    Ok(())
 }
 
 /// Ends the session a refresh token belongs to. An unknown one has none.
@@ -219,22 +250,25 @@ pub async fn logout(state: &State, origin: Origin, token: &RefreshToken) -> Resu
         .map(drop)
 }
 
-async fn signed_in(
+async fn signed_in<const N: usize>(
     state: &State,
     transaction: SystemTx,
+    origin: &Origin,
     session: Session,
     credentials: Credentials,
-    event: Option<Statement>,
+    more: [Statement; N],
 ) -> Result<SignedIn, Error> {
     let user = credentials.user;
     let refresh_token = RefreshToken::generate();
     let until = (Utc::now() + state.refresh_duration).naive_utc();
-    let insert = sign_in::insert_refresh_token(session, refresh_token.hash(), until);
-    match event {
-        Some(event) => transaction.finish([insert, event]).await.map(drop)?,
-        None => transaction.finish([insert]).await.map(drop)?,
-    }
-    let (access_token, expires_at) = state.access_tokens.issue(user.id, user.tenant)?;
+    let insert = sign_in::insert_refresh_token(session, refresh_token.hash(), until, origin);
+    let mut statements = vec![insert];
+    statements.extend(more);
+    transaction.finish_all(statements).await?;
+    let (access_token, expires_at) =
+        state
+            .access_tokens
+            .issue(user.id, user.tenant, session.family_id)?;
     Ok(SignedIn {
         user,
         access_token,

@@ -1,42 +1,15 @@
 //! Reads of one tenant: the statements, the caller's context and the check of the caller in one round trip.
 
-use domain::{Error, Role, policy::Actor};
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, ExecResult, FromQueryResult, QueryResult, Statement,
-};
+use domain::{Error, policy::Actor};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
 use super::{Database, Opening, Remedy, remedy, to_db_err};
-use crate::{Acting, TenantScope, rows::first};
+use crate::{Acting, TenantScope, callers};
 
 const BEGIN: &str = "BEGIN READ ONLY";
 
 /// Statements sent again after the session ended or a prepared statement went stale; a read changes nothing.
 const ATTEMPTS: usize = 3;
-
-#[derive(FromQueryResult)]
-struct MemberRow {
-    role: String,
-}
-
-/// Active users of active tenants only; row-level security keeps it to the tenant of the context.
-const MEMBER: &str = "SELECT u.role FROM users u JOIN tenants t ON t.id = u.tenant_id \
-     WHERE u.id = $1 AND u.is_active AND t.is_active";
-
-pub(super) fn member_statement(scope: &TenantScope) -> Statement {
-    Statement::from_sql_and_values(DbBackend::Postgres, MEMBER, [scope.user.0.into()])
-}
-
-/// The caller as the database has it at this moment, whatever the access token says.
-pub(super) fn member(scope: &TenantScope, rows: &[QueryResult]) -> Result<Actor, Error> {
-    let row: MemberRow = first(rows)?.ok_or_else(Error::unauthenticated)?;
-    let role: Role = row.role.parse().map_err(Error::internal)?;
-    Ok(Actor {
-        user: scope.user,
-        role,
-        tenant: Some(scope.tenant),
-        scopes: None,
-    })
-}
 
 /// Read-only statements in a tenant's context.
 ///
@@ -69,20 +42,20 @@ impl<'database> TenantRead<'database> {
     /// The rows of each statement and the caller's standing, in one round trip.
     ///
     /// # Errors
-    /// `unauthenticated` where the caller or the tenant is not active any more.
+    /// `unauthenticated` where the caller, its session or key, or the tenant is not active any more; `network_not_allowed`.
     pub async fn fetch<const N: usize>(
         &self,
         statements: [Statement; N],
     ) -> Result<(Actor, [Vec<QueryResult>; N]), Error> {
         let mut sent = Vec::with_capacity(N + 1);
-        sent.push(member_statement(&self.scope));
+        sent.push(callers::of_scope(&self.scope));
         sent.extend(statements);
         let mut rows = self
             .rows(&sent)
             .await
             .map_err(crate::error::of_query)?
             .into_iter();
-        let actor = member(&self.scope, &rows.next().unwrap_or_default())?;
+        let actor = callers::member(&self.scope, &rows.next().unwrap_or_default())?;
         Ok((
             actor,
             std::array::from_fn(|_| rows.next().unwrap_or_default()),

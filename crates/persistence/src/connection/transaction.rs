@@ -12,19 +12,14 @@ use std::{
 };
 
 use deadpool::managed::Object;
-use domain::{Error, TenantId, policy::Actor};
+use domain::{Error, TenantId, UserId, policy::Actor};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, ProxyExecResult, QueryResult, Statement,
 };
 
-use super::{
-    Answer, Database, ExchangeError, Opening, Remedy,
-    pool::Pooled,
-    read::{member, member_statement},
-    remedy, to_db_err,
-};
+use super::{Answer, Database, ExchangeError, Opening, Remedy, pool::Pooled, remedy, to_db_err};
 use crate::{
-    Acting, TenantScope,
+    Acting, Credential, TenantScope, callers,
     encryption::TenantKeys,
     idempotency::{self, Once},
 };
@@ -48,8 +43,14 @@ pub type SystemTx = Transaction<AcrossTenants>;
 /// What may be done across tenants. Every use of [`Database::system`] names one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SystemPurpose {
-    /// Finding who signs in, and keeping refresh tokens.
+    /// Finding who signs in, counting attempts to, and keeping refresh tokens.
     SignIn,
+    /// Finding whose API key is shown, before its tenant is known.
+    ApiKey,
+    /// A user's own password and sessions, which belong to nobody's tenant.
+    Account,
+    /// Somebody who accepts an invitation, and is no user yet.
+    Invitation,
     /// Making a tenant with its first user.
     Registration,
     /// Claiming and recording deployments of any tenant.
@@ -105,20 +106,20 @@ impl TenantTx {
     /// The first statements together with the caller's standing, in one round trip.
     ///
     /// # Errors
-    /// `unauthenticated` where the caller or the tenant is not active any more.
+    /// `unauthenticated` where the caller, its session or key, or the tenant is not active any more; `network_not_allowed`.
     pub async fn enter<const N: usize>(
         &mut self,
         statements: [Statement; N],
     ) -> Result<(Actor, [Vec<QueryResult>; N]), Error> {
         let scope = self.scope.clone().ok_or_else(Error::unauthenticated)?;
         let mut sent = Vec::with_capacity(N + 1);
-        sent.push(member_statement(&scope));
+        sent.push(callers::of_scope(&scope));
         sent.extend(statements);
         let answers = self.first(&sent).await?;
         let mut rows = answers
             .iter()
             .map(|answer| answer.results().map_err(Error::internal));
-        let actor = member(&scope, &rows.next().unwrap_or(Ok(Vec::new()))?)?;
+        let actor = callers::member(&scope, &rows.next().unwrap_or(Ok(Vec::new()))?)?;
         let mut collected = Vec::with_capacity(N);
         for result in rows {
             collected.push(result?);
@@ -128,6 +129,12 @@ impl TenantTx {
             actor,
             std::array::from_fn(|_| collected.next().unwrap_or_default()),
         ))
+    }
+
+    /// Whose transaction it is.
+    pub(crate) fn caller(&self) -> Result<UserId, Error> {
+        let scope = self.scope.as_ref().ok_or_else(Error::unauthenticated)?;
+        Ok(scope.user)
     }
 
     /// Sends the opening statements, on another connection where this one turns out to be broken: nothing has happened yet.
@@ -174,6 +181,29 @@ impl SystemTx {
             context: acting.statement(),
         };
         Self::opened(database, connection, opening, None)
+    }
+
+    /// Statements on behalf of somebody who is known, with their standing at this moment, in one round trip.
+    ///
+    /// # Errors
+    /// As [`TenantTx::enter`].
+    pub async fn enter<const N: usize>(
+        &self,
+        acting: &Acting,
+        credential: &Credential,
+        statements: [Statement; N],
+    ) -> Result<(Actor, [Vec<QueryResult>; N]), Error> {
+        let user = acting.user.ok_or_else(Error::unauthenticated)?;
+        let mut sent = Vec::with_capacity(N + 1);
+        sent.push(callers::statement(user, credential));
+        sent.extend(statements);
+        let answers = self.send(&sent, false).await.map_err(crate::error::of)?;
+        let (caller, answers) = answers
+            .split_first()
+            .ok_or_else(|| Error::internal("nothing was answered"))?;
+        let rows = caller.results().map_err(Error::internal)?;
+        let actor = callers::actor(user, &acting.origin, &rows)?;
+        Ok((actor, collect(answers)?))
     }
 }
 
@@ -224,6 +254,15 @@ impl<Context> Transaction<Context> {
             .await
             .map_err(crate::error::of)?;
         collect(&answers)
+    }
+
+    /// As [`finish`](Self::finish), for as many as there are, and without the rows.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub async fn finish_all(self, statements: Vec<Statement>) -> Result<(), Error> {
+        let sent = self.send(&statements, true).await;
+        sent.map(drop).map_err(crate::error::of)
     }
 
     /// The last statements, what `read` makes of their rows, and COMMIT. Where the request is to take effect once, `answer`

@@ -3,9 +3,10 @@
 use domain::{Plan, Role, ServiceType, service::NewService};
 use embedded_postgres::test_database::TestDatabase;
 use persistence::{
-    Acting, ConnectionSettings, Database, Origin, PoolSettings, SslMode, SystemPurpose,
+    Acting, ConnectionSettings, Credential, Database, Origin, PoolSettings, SslMode, SystemPurpose,
     TenantScope, User,
     encryption::{KeyEncryptionKey, Keyring},
+    sign_in::{Session, insert_refresh_token},
     users::NewUser,
 };
 
@@ -76,10 +77,24 @@ impl Fixture {
             .await
             .unwrap();
         let limits = (Plan::Free, Plan::Free.limits());
-        transaction
+        let user = transaction
             .register(name, name, limits, user, |_| unanswered())
             .await
-            .unwrap()
+            .unwrap();
+        let session = Session {
+            family_id: user.id.0,
+            user_id: user.id.0,
+            signed_in_at: chrono::Utc::now().naive_utc(),
+        };
+        let until = session.signed_in_at + chrono::Duration::days(1);
+        let token = insert_refresh_token(session, name.into(), until, &Origin::default());
+        let transaction = self
+            .database
+            .system(SystemPurpose::SignIn, &Acting::product())
+            .await
+            .unwrap();
+        transaction.finish([token]).await.unwrap();
+        user
     }
 }
 
@@ -104,6 +119,7 @@ pub fn scope(user: &User) -> TenantScope {
     TenantScope {
         tenant: user.tenant.unwrap(),
         user: user.id,
+        credential: Credential::Session(user.id.0),
         origin: Origin::default(),
         reason: None,
     }

@@ -1,0 +1,99 @@
+//! Who calls, as the database has it at this moment, whatever a token or key says: asked together with the first statements
+//! of every transaction, so that a demotion, a deactivation, an ended session, a revoked key or a suspended tenant counts
+//! from the next request on, on every replica.
+
+use domain::{
+    Error, ErrorKind, Role, Scope, Scopes, TenantId, UserId, api_key::Network, policy::Actor,
+};
+use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement, prelude::Uuid};
+
+use crate::{Credential, Origin, TenantScope, rows::first};
+
+/// A session lives as long as one of its tokens is neither used nor revoked.
+const OF_SESSION: &str = "SELECT u.role, u.tenant_id, NULL::text[] AS scopes, NULL::text[] AS allowed_networks \
+     FROM users u LEFT JOIN tenants t ON t.id = u.tenant_id \
+     WHERE u.id = $1 AND u.is_active AND (u.tenant_id IS NULL OR t.is_active) AND EXISTS ( \
+         SELECT FROM refresh_tokens r WHERE r.family_id = $2 AND r.user_id = u.id \
+           AND r.used_at IS NULL AND r.revoked_at IS NULL AND r.expires_at > CURRENT_TIMESTAMP)";
+
+/// A key works while its owner does, until it is revoked or expires; what it was before its rotation, for a while.
+const OF_API_KEY: &str = "SELECT u.role, k.tenant_id, g.scopes, g.allowed_networks \
+     FROM api_keys k JOIN api_key_grants g ON g.api_key_id = k.id \
+     JOIN users u ON u.id = k.user_id AND u.tenant_id = k.tenant_id JOIN tenants t ON t.id = k.tenant_id \
+     WHERE k.id = $2 AND u.id = $1 AND u.is_active AND t.is_active AND k.is_active \
+       AND (k.expires_at IS NULL OR k.expires_at > CURRENT_TIMESTAMP) \
+       AND (k.key = $3 OR (g.previous_key = $3 AND g.previous_valid_until > CURRENT_TIMESTAMP))";
+
+#[derive(FromQueryResult)]
+struct Standing {
+    role: String,
+    tenant_id: Option<Uuid>,
+    scopes: Option<Vec<String>>,
+    allowed_networks: Option<Vec<String>>,
+}
+
+/// Asks for the caller of a tenant's transaction.
+pub(crate) fn of_scope(scope: &TenantScope) -> Statement {
+    statement(scope.user, &scope.credential)
+}
+
+/// Asks for a caller, who shows `credential`.
+pub(crate) fn statement(user: UserId, credential: &Credential) -> Statement {
+    let user = user.0.into();
+    match credential {
+        Credential::Session(id) => {
+            Statement::from_sql_and_values(DbBackend::Postgres, OF_SESSION, [user, (*id).into()])
+        }
+        Credential::ApiKey { id, stored } => Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            OF_API_KEY,
+            [user, (*id).into(), stored.as_str().into()],
+        ),
+    }
+}
+
+/// The caller of a tenant's transaction; row-level security has kept it to that tenant.
+pub(crate) fn member(scope: &TenantScope, rows: &[QueryResult]) -> Result<Actor, Error> {
+    let actor = actor(scope.user, &scope.origin, rows)?;
+    if actor.tenant != Some(scope.tenant) {
+        return Err(Error::unauthenticated());
+    }
+    Ok(actor)
+}
+
+/// The caller.
+pub(crate) fn actor(user: UserId, origin: &Origin, rows: &[QueryResult]) -> Result<Actor, Error> {
+    let standing: Standing = first(rows)?.ok_or_else(Error::unauthenticated)?;
+    let networks = standing.allowed_networks.unwrap_or_default();
+    ensure_allowed(&networks, origin)?;
+    let scopes = standing.scopes.map(|names| scopes(&names)).transpose()?;
+    Ok(Actor {
+        user,
+        role: standing.role.parse::<Role>().map_err(Error::internal)?,
+        tenant: standing.tenant_id.map(TenantId),
+        scopes,
+    })
+}
+
+pub(crate) fn scopes(names: &[String]) -> Result<Scopes, Error> {
+    let scopes = names.iter().map(|name| name.parse::<Scope>());
+    scopes.collect::<Result<_, _>>().map_err(Error::internal)
+}
+
+pub(crate) fn networks(texts: &[String]) -> Result<Vec<Network>, Error> {
+    let networks = texts.iter().map(|text| text.parse());
+    networks.collect::<Result<_, _>>().map_err(Error::internal)
+}
+
+fn ensure_allowed(allowed: &[String], origin: &Origin) -> Result<(), Error> {
+    let allowed = networks(allowed)?;
+    let is_inside = |address| allowed.iter().any(|network| network.contains(address));
+    if allowed.is_empty() || origin.ip_address.is_some_and(is_inside) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Forbidden,
+        "network_not_allowed",
+        "this API key may not be used from this address",
+    ))
+}

@@ -1,0 +1,187 @@
+//! A user's own signed-in sessions and password. They belong to the user and to no tenant, so this works across tenants, for
+//! that user alone.
+
+use std::net::IpAddr;
+
+use chrono::{DateTime, Utc};
+use domain::{Error, UserId, policy::Actor};
+use sea_orm::{
+    DbBackend, FromQueryResult, QueryResult, Statement, Value,
+    prelude::{DateTime as Timestamp, Uuid},
+};
+
+use crate::{
+    Acting, Credential, SystemTx, audit,
+    idempotency::Answer,
+    page::{Page, PageRequest, Position},
+    rows::{first, missing, read},
+    sign_in::{self, Credentials},
+};
+
+/// A session, as its user recognises it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct OwnSession {
+    /// Its identifier.
+    pub id: Uuid,
+    /// Where it was used from last.
+    pub ip_address: Option<IpAddr>,
+    /// What the client called itself then.
+    pub user_agent: Option<String>,
+    /// When it was begun.
+    pub created_at: DateTime<Utc>,
+    /// When its tokens were exchanged last.
+    pub last_used_at: DateTime<Utc>,
+    /// When it ends unless its tokens are exchanged before.
+    pub expires_at: DateTime<Utc>,
+}
+
+#[derive(FromQueryResult)]
+struct Row {
+    family_id: Uuid,
+    ip_address: Option<String>,
+    user_agent: Option<String>,
+    signed_in_at: Timestamp,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+}
+
+#[derive(FromQueryResult)]
+struct Changed {
+    changed: i64,
+}
+
+const ALIVE: &str = "FROM refresh_tokens WHERE user_id = $1 AND used_at IS NULL AND revoked_at IS NULL \
+     AND expires_at > CURRENT_TIMESTAMP";
+
+const PAGE: &str = "AND ($2::timestamp IS NULL OR (signed_in_at, family_id) < ($2, $3::uuid)) \
+     ORDER BY signed_in_at DESC, family_id DESC LIMIT $4";
+
+const END: &str = "WITH ended AS (UPDATE refresh_tokens SET revoked_at = CURRENT_TIMESTAMP \
+         WHERE user_id = $1 AND family_id = $2 AND used_at IS NULL AND revoked_at IS NULL \
+           AND expires_at > CURRENT_TIMESTAMP RETURNING 1) \
+     SELECT COUNT(*) AS changed FROM ended";
+
+const END_OTHERS: &str = "UPDATE refresh_tokens SET revoked_at = CURRENT_TIMESTAMP \
+     WHERE user_id = $1 AND ($2::uuid IS NULL OR family_id <> $2) AND used_at IS NULL AND revoked_at IS NULL";
+
+const SET_PASSWORD: &str = "WITH done AS (UPDATE users SET password = $3, updated_at = CURRENT_TIMESTAMP \
+         WHERE id = $1 AND password = $2 RETURNING 1) \
+     SELECT COUNT(*) AS changed FROM done";
+
+fn statement<const N: usize>(sql: &str, values: [Value; N]) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+}
+
+fn session(row: &QueryResult) -> Result<OwnSession, Error> {
+    let row: Row = read(row)?;
+    Ok(OwnSession {
+        id: row.family_id,
+        ip_address: row.ip_address.and_then(|address| address.parse().ok()),
+        user_agent: row.user_agent,
+        created_at: row.signed_in_at.and_utc(),
+        last_used_at: row.created_at.and_utc(),
+        expires_at: row.expires_at.and_utc(),
+    })
+}
+
+fn changed(rows: &[QueryResult]) -> Result<bool, Error> {
+    let changed: Changed = first(rows)?.ok_or_else(|| missing("count"))?;
+    Ok(changed.changed > 0)
+}
+
+/// Ends every session of a user but `kept`.
+fn end_sessions(user: UserId, kept: Option<Uuid>) -> Statement {
+    statement(END_OTHERS, [user.0.into(), kept.into()])
+}
+
+impl SystemTx {
+    /// The sessions of whoever acts, newest first.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn list_sessions(
+        &self,
+        acting: &Acting,
+        credential: &Credential,
+        request: PageRequest,
+    ) -> Result<(Actor, Page<OwnSession>), Error> {
+        let user = acting.user.ok_or_else(Error::unauthenticated)?;
+        let after = request.after;
+        let limit = i64::try_from(request.limit + 1).map_err(Error::internal)?;
+        let list = statement(
+            &format!("SELECT * {ALIVE} {PAGE}"),
+            [
+                user.0.into(),
+                after.map(|after| after.created_at).into(),
+                after.map(|after| after.id).into(),
+                limit.into(),
+            ],
+        );
+        let count = statement(
+            &format!("SELECT COUNT(*) AS total {ALIVE}"),
+            [user.0.into()],
+        );
+        let (actor, [list, count]) = self.enter(acting, credential, [list, count]).await?;
+        let sessions = list.iter().map(session).collect::<Result<Vec<_>, _>>()?;
+        let page = Page::new(sessions, &count, request.limit, |session| {
+            Position::new(session.created_at, session.id)
+        })?;
+        Ok((actor, page))
+    }
+
+    /// Ends one session of a user; whether there was one.
+    ///
+    /// # Errors
+    /// Fails where the database does not answer.
+    pub async fn end_session_of(&self, user: UserId, id: Uuid) -> Result<bool, Error> {
+        let [rows] = self
+            .rows([statement(END, [user.0.into(), id.into()])])
+            .await?;
+        changed(&rows)
+    }
+
+    /// Whoever acts, and what their password is compared with.
+    ///
+    /// # Errors
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn own_credentials(
+        &self,
+        acting: &Acting,
+        credential: &Credential,
+    ) -> Result<(Actor, Credentials), Error> {
+        let user = acting.user.ok_or_else(Error::unauthenticated)?;
+        let find = sign_in::find_credentials_of(user);
+        let (actor, [rows]) = self.enter(acting, credential, [find]).await?;
+        let found = sign_in::credentials(&rows)?.ok_or_else(Error::unauthenticated)?;
+        Ok((actor, found))
+    }
+
+    /// Replaces a user's password, which must still be `outdated`, ends every session but `kept`, and commits. `answer` is
+    /// what the client is told.
+    ///
+    /// # Errors
+    /// `password_changed` where it was changed meanwhile.
+    pub async fn change_password(
+        self,
+        user: UserId,
+        outdated: &str,
+        current: String,
+        kept: Option<Uuid>,
+        answer: impl FnOnce(&()) -> Answer,
+    ) -> Result<(), Error> {
+        let values = [user.0.into(), outdated.into(), current.into()];
+        let set = statement(SET_PASSWORD, values);
+        let event = audit::event(
+            "user.password_change",
+            format!("users/{user}"),
+            serde_json::json!({}),
+        );
+        let statements = [set, end_sessions(user, kept), event];
+        let [set, _, _] = self.rows(statements).await?;
+        if !changed(&set)? {
+            let detail = "the password was changed by somebody else at this moment";
+            return Err(Error::conflict("password_changed", detail));
+        }
+        self.finish_answered([], |[]| Ok(()), answer).await
+    }
+}
