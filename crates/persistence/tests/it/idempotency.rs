@@ -1,6 +1,6 @@
 //! Answers that are kept so that they can be given again.
 
-use persistence::SystemPurpose;
+use persistence::{Acting, SystemPurpose};
 
 use crate::database::Fixture;
 
@@ -19,7 +19,7 @@ async fn only_answers_older_than_a_day_are_removed() {
     let remove = async || {
         let transaction = fixture
             .database
-            .system(SystemPurpose::Retention, &persistence::Acting::product())
+            .system(SystemPurpose::Retention, &Acting::product())
             .await;
         transaction.unwrap().remove_expired_answers().await.unwrap()
     };

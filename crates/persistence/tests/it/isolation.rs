@@ -213,7 +213,7 @@ async fn the_attack_finds_a_planted_hole() {
         (
             "GRANT UPDATE ON audit_logs TO nomad_services_app;
              CREATE POLICY hole ON audit_logs FOR UPDATE TO nomad_services_app USING (true)",
-            "FOUND   audit_logs: change its own trail",
+            "FOUND   policy hole on audit_logs: read the catalogue: USING true",
         ),
         (
             "GRANT TRUNCATE ON services TO nomad_services_app",

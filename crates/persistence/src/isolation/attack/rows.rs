@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use domain::Error;
 
-use crate::connection::Trial;
+use crate::connection::{Outcome, Trial};
 
 /// Who makes a row.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -14,12 +14,17 @@ pub(super) enum Maker {
     App,
     /// What works across tenants.
     System,
+    /// The functions of the tables' owner alone, and so the owner, where the login is that.
+    Owner,
 }
 
-use Maker::{App, System};
+use Maker::{App, Owner, System};
 
 /// Nobody who acts is known before there are users.
 const AS_SYSTEM: &str = "SET LOCAL ROLE nomad_services_system; SET LOCAL app.tenant_id = ''; SET LOCAL app.user_id = ''";
+
+/// As `archive_audit_logs` works.
+const AS_OWNER: &str = "SET LOCAL ROLE NONE; SET LOCAL app.archiving = 'on'";
 
 /// In the order in which they refer to each other. Rows of `audit_logs` are made by the triggers of the others.
 pub(super) const ROWS: &[(&str, Maker, &str)] = &[
@@ -79,6 +84,31 @@ pub(super) const ROWS: &[(&str, Maker, &str)] = &[
         "idempotency_keys",
         App,
         "INSERT INTO idempotency_keys (user_id, key, fingerprint, status, response) VALUES ('{user}', '{new}', '', 201, '{}')",
+    ),
+    (
+        "tenant_keys",
+        App,
+        "INSERT INTO tenant_keys (tenant_id, version, wrapped, wrapped_by, state) VALUES ('{tenant}', 1, '', '', 'old')",
+    ),
+    (
+        "audit_leaves",
+        System,
+        "INSERT INTO audit_leaves (tenant_id, leaf_index, audit_log_id) VALUES ('{tenant}', 0, '{new}')",
+    ),
+    (
+        "audit_hashes",
+        System,
+        "INSERT INTO audit_hashes (tenant_id, position, hash) VALUES ('{tenant}', 0, decode(repeat('00', 32), 'hex'))",
+    ),
+    (
+        "audit_checkpoints",
+        System,
+        "INSERT INTO audit_checkpoints (tenant_id, tree_size, note, key_id) VALUES ('{tenant}', 1, '', '')",
+    ),
+    (
+        "audit_archives",
+        Owner,
+        "INSERT INTO audit_archives (tenant_id, end_index, archived_before) VALUES ('{tenant}', 0, CURRENT_TIMESTAMP)",
     ),
 ];
 
@@ -162,13 +192,18 @@ impl Party {
         trial: &Trial,
         (table, maker, template): (&str, Maker, &str),
     ) -> Result<(), Error> {
-        let context = match maker {
-            App => self.context(),
-            System => AS_SYSTEM.to_owned(),
+        let (context, after) = match maker {
+            App => (self.context(), ""),
+            System => (AS_SYSTEM.to_owned(), ""),
+            Owner => (AS_OWNER.to_owned(), "SET LOCAL app.archiving = ''"),
         };
         let sql = self.fill(trial, template).await?;
+        if maker == Owner && !matches!(trial.attempt(&context, &sql).await?, Outcome::Rows(_)) {
+            // The login is not the owner. The attack says what it could not try.
+            return Ok(());
+        }
         trial.run(&context).await?;
-        let made = trial.run(&sql).await;
+        let made = trial.run(&format!("{sql}; {after}")).await;
         made.map_err(|error| Error::internal(format!("no row can be made in {table}: {error:?}")))
     }
 }
