@@ -14,13 +14,12 @@ pub enum Who {
     /// The members of a tenant, for what is their tenant's.
     Members,
     /// Those members who administer it.
-    #[allow(dead_code, reason = "the first operations of these are on their way")]
     TenantAdmins,
     /// Those who run the platform.
     PlatformAdmins,
 }
 
-use Who::{Anyone, Members, PlatformAdmins, SignedIn};
+use Who::{Anyone, Members, PlatformAdmins, SignedIn, TenantAdmins};
 
 /// The operations as `METHOD /path`, the path without `/api/v1`.
 pub const OPERATIONS: &[(&str, Who)] = &[
@@ -42,6 +41,7 @@ pub const OPERATIONS: &[(&str, Who)] = &[
     ("POST /services/{id}/start", Members),
     ("POST /services/{id}/stop", Members),
     ("POST /services/{id}/restart", Members),
+    ("POST /services/{id}/reveal", TenantAdmins),
     ("GET /services/{id}/deployments", Members),
     ("GET /services/{id}/logs", Members),
     ("GET /services/{id}/metrics", Members),
