@@ -105,3 +105,27 @@ async fn a_schema_of_a_newer_program_is_named_and_left_alone() {
     let refused = migration::up(&url).await.unwrap_err().to_string();
     assert!(refused.contains(NEWER), "{refused}");
 }
+
+#[tokio::test]
+async fn keys_that_something_is_encrypted_under_are_not_taken_back() {
+    let database = TestDatabase::empty().await;
+    let url = database.url();
+    migration::up(&url).await.unwrap();
+    let client = connect(&url).await;
+    let service = "SET ROLE nomad_services_system;
+         INSERT INTO tenants (name, slug) VALUES ('t', 't');
+         INSERT INTO users (email, username, password, tenant_id) SELECT 'u', 'u', '', id FROM tenants;
+         INSERT INTO services (name, type, config, tenant_id, created_by)
+             SELECT 's', 'custom', '{\"environment\": {\"A\": {\"$enc\": {}}}}', tenant_id, id FROM users WHERE username = 'u'";
+    client
+        .batch_execute("GRANT INSERT ON services TO nomad_services_system")
+        .await
+        .unwrap();
+    client.batch_execute(service).await.unwrap();
+    let refused = migration::down(&url, None).await.unwrap_err().to_string();
+    assert!(
+        refused.contains("encrypted under the data keys"),
+        "{refused}"
+    );
+    assert!(migration::has_table(&url, "tenant_keys").await.unwrap());
+}

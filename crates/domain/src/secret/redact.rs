@@ -8,7 +8,7 @@ use super::{Holder, MARKER, mask, secret_pointers};
 use crate::ServiceConfig;
 
 /// Shorter values are words like any other: taking them out would leave nothing to read.
-const SHORTEST: usize = 6;
+const SHORTEST: usize = 4;
 
 /// `text` with the marker in place of every secret value of `config`, as it is written and as it is filled. A value that
 /// the configuration shows elsewhere stays.

@@ -11,6 +11,8 @@ mod parse;
 mod secret_values;
 mod volume;
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 pub use bounds::{CPU_MHZ, DISK_MB, MAX_CONFIG_BYTES, MAX_PORTS, MAX_RETRIES, MEMORY_MB};
@@ -19,7 +21,10 @@ pub use names::{JOB_FILE_VARIABLES, check_environment_name, check_job_file, chec
 pub use secret_values::SecretValues;
 pub use volume::VolumeMount;
 
-use crate::PositiveDuration;
+use crate::{
+    PositiveDuration,
+    secret::{Holder, mask},
+};
 
 /// A service's configuration. What was absent stays absent.
 ///
@@ -40,7 +45,7 @@ use crate::PositiveDuration;
 /// assert_eq!(pointers, ["/config/image", "/config/ports/0"]);
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceConfig {
     /// The container image, as `docker pull` takes it.
@@ -70,6 +75,19 @@ pub struct ServiceConfig {
     /// Pointers of further secret values, such as `/custom_variables/PASSWORD`; those of the environment all are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sensitive: Option<Vec<String>>,
+}
+
+impl fmt::Debug for ServiceConfig {
+    /// Without secret values, so that no log line can give one away.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = serde_json::to_value(self).map_err(|_| fmt::Error)?;
+        mask(&mut shown, Holder::Service);
+        // Whoever has forgotten to mark one should not read it in a log, either.
+        if self.custom_variables.is_some() {
+            shown["custom_variables"] = format!("{:?}", self.custom_variables).into();
+        }
+        write!(formatter, "ServiceConfig({shown})")
+    }
 }
 
 /// What a service asks to reserve. What is absent counts as [`Reservation::default`] says.

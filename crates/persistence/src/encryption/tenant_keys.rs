@@ -1,5 +1,7 @@
 //! The data keys of one tenant within a transaction, and the configurations that are stored with them.
 
+use std::fmt;
+
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use domain::{
     Error, Result, ServiceConfig, ServiceId, TenantId,
@@ -176,11 +178,21 @@ impl TenantKeys {
 }
 
 /// A service's configuration as it is stored, with the keys to read it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoredConfig {
     row: Row,
     stored: serde_json::Value,
     keys: TenantKeys,
+}
+
+impl fmt::Debug for StoredConfig {
+    /// What was stored before there was encryption is in the clear.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("StoredConfig")
+            .field("row", &self.row)
+            .finish_non_exhaustive()
+    }
 }
 
 impl StoredConfig {

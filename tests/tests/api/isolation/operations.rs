@@ -38,6 +38,7 @@ pub const OPERATIONS: &[(&str, Who)] = &[
     ("PUT /services/{id}", Members),
     ("PATCH /services/{id}", Members),
     ("DELETE /services/{id}", Members),
+    ("POST /services/{id}/reveal", TenantAdmins),
     ("POST /services/{id}/start", Members),
     ("POST /services/{id}/stop", Members),
     ("POST /services/{id}/restart", Members),
