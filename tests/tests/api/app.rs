@@ -80,8 +80,12 @@ impl TestApp {
         let address = format!("http://{}", application.address());
         let (state, stop) = (application.state(), Arc::new(Notify::new()));
         let told = stop.clone();
-        let server = actix_web::rt::spawn(application.run(async move { told.notified().await }));
-        state.lifecycle.reached(Phase::Serving).await;
+        let mut server =
+            actix_web::rt::spawn(application.run(async move { told.notified().await }));
+        tokio::select! {
+            () = state.lifecycle.reached(Phase::Serving) => {}
+            ended = &mut server => panic!("the server does not serve: {ended:?}"),
+        }
         Self {
             address,
             http: Client::new(),
