@@ -15,6 +15,7 @@ mod query;
 mod request_id;
 mod retention;
 pub mod routes;
+mod sealing;
 pub mod server;
 pub mod settings;
 pub mod sign_in;

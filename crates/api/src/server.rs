@@ -4,7 +4,7 @@ use std::{
     future::Future,
     net::{IpAddr, SocketAddr, TcpListener},
     pin::pin,
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use actix_web::{
@@ -21,7 +21,7 @@ use crate::{
     idempotency::Fingerprints,
     lifecycle::{Lifecycle, Phase},
     observability::{metrics, requests},
-    problem, request_id, retention, routes,
+    problem, request_id, retention, routes, sealing,
     settings::{Environment, Settings, kept_secret},
     sign_in::{AccessTokens, KnownKeys, PasswordHasher},
     start::{
@@ -222,6 +222,12 @@ fn begin_background_work(settings: &Settings, state: &State) {
     state.lifecycle.spawn(|stop| worker.run(stop));
     let database = state.database.clone();
     state.lifecycle.spawn(|stop| retention::run(database, stop));
+    if let Some(seal) = state.seal.get().cloned() {
+        let (database, pause) = (state.database.clone(), state.seal_interval);
+        state
+            .lifecycle
+            .spawn(|stop| sealing::run(database, seal, pause, stop));
+    }
 }
 
 async fn prepare(
@@ -235,6 +241,11 @@ async fn prepare(
     encryption::wait(settings, state, is_migrated).await;
     database.prepare(settings).await?;
     check_isolation(&state.database).await?;
+    // A key that is derived from those that encrypt is there once they are.
+    let seal = settings.seal().map_err(|reason| {
+        StartError::Setting(format!("the audit trail can't be sealed: {reason}"))
+    })?;
+    let _ = state.seal.set(Arc::new(seal));
     let keys = state.database.make_missing_data_keys().await;
     keys.map_err(|error| StartError::Database(format!("can't be given data keys: {error}")))?;
     if orchestrator.is_empty() {
@@ -310,6 +321,8 @@ fn state(
         invitation_duration: settings.invitations.duration.get(),
         passwords: PasswordHasher::new(&auth.password)
             .map_err(|error| StartError::Setting(format!("auth.password: {error:?}")))?,
+        seal: OnceLock::new(),
+        seal_interval: settings.audit.seal_interval.get(),
         max_services: Some(settings.saas.max_services_per_tenant).filter(|count| *count > 0),
     })
 }

@@ -38,6 +38,15 @@ pub struct AuditLogFilter {
     pub to: Option<DateTime<Utc>>,
 }
 
+/// Where a row stands in its log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AuditLogPlace {
+    /// How many rows stand before it, where it is sealed already.
+    pub leaf_index: Option<u64>,
+    /// How many rows the newest checkpoint covers.
+    pub newest: u64,
+}
+
 #[derive(FromQueryResult)]
 struct Place {
     leaf_index: i64,
@@ -81,10 +90,6 @@ pub(crate) fn audit_log(row: &QueryResult) -> Result<AuditLog, Error> {
         user_agent: row.user_agent,
         created_at: timestamp(row.created_at)?,
     })
-}
-
-fn not_found() -> Error {
-    Error::not_found("row of the audit trail")
 }
 
 fn newest() -> Statement {
@@ -132,11 +137,11 @@ impl TenantRead<'_> {
     /// The row with this id.
     ///
     /// # Errors
-    /// `not_found`, also for another tenant's.
-    pub async fn audit_log(&self, id: Uuid) -> Result<(Actor, AuditLog), Error> {
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn audit_log(&self, id: Uuid) -> Result<(Actor, Option<AuditLog>), Error> {
         let find = Entity::find_by_id(id).build(DbBackend::Postgres);
         let (actor, [rows]) = self.fetch([find]).await?;
-        Ok((actor, audit_log(rows.first().ok_or_else(not_found)?)?))
+        Ok((actor, rows.first().map(audit_log).transpose()?))
     }
 
     /// How many rows are sealed under the newest checkpoint; none where there is no checkpoint yet.
@@ -192,21 +197,23 @@ impl TenantRead<'_> {
         Ok((actor, leaves.collect()))
     }
 
-    /// The place of a row in the log, where it has one already, and how many rows are sealed. A row that was archived keeps
-    /// its place.
+    /// The place of a row in the log. One that was archived keeps its place.
     ///
     /// # Errors
-    /// `not_found`, also for another tenant's row.
-    pub async fn audit_log_place(&self, id: Uuid) -> Result<(Actor, Option<u64>, u64), Error> {
+    /// `unauthenticated` where the caller is not active any more.
+    pub async fn audit_log_place(&self, id: Uuid) -> Result<(Actor, Option<AuditLogPlace>), Error> {
         let find = Entity::find_by_id(id).build(DbBackend::Postgres);
         let place = Statement::from_sql_and_values(DbBackend::Postgres, PLACE, [id.into()]);
         let (actor, [row, place, newest]) = self.fetch([find, place, newest()]).await?;
         let place: Option<Place> = first(&place)?;
         if row.is_empty() && place.is_none() {
-            return Err(not_found());
+            return Ok((actor, None));
         }
-        let place = place.map(|place| unsigned(place.leaf_index)).transpose()?;
-        Ok((actor, place, size(&newest)?))
+        let place = AuditLogPlace {
+            leaf_index: place.map(|place| unsigned(place.leaf_index)).transpose()?,
+            newest: size(&newest)?,
+        };
+        Ok((actor, Some(place)))
     }
 
     /// That a leaf is in the log, and the leaf's hash.

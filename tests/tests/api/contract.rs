@@ -87,7 +87,16 @@ pub fn check(asked: &Asked, came: &Came<'_>) {
                     content.keys().collect::<Vec<_>>()
                 );
             };
-            if asked.method != Method::HEAD && wanted.ends_with("json") {
+            if asked.method == Method::HEAD {
+            } else if wanted.ends_with("ndjson") {
+                for line in came.body.split_inclusive(|byte| *byte == b'\n') {
+                    let came = Came {
+                        body: line,
+                        ..*came
+                    };
+                    check_body(&place, &content["schema"], &came);
+                }
+            } else if wanted.ends_with("json") {
                 check_body(&place, &content["schema"], came);
             }
         }

@@ -9,6 +9,7 @@
 
 mod admin;
 mod app;
+mod audit_logs;
 mod auth;
 mod browsers;
 mod connections;

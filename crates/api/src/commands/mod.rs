@@ -2,6 +2,7 @@
 //! exit code is 0, 1 where it failed and 2 where it was used wrongly.
 
 mod admin;
+mod audit;
 mod config;
 mod keys;
 mod migrate;
@@ -58,6 +59,8 @@ enum Command {
     /// rows of the other, and whatever else could lead past row-level security. A line an attempt; exit code 1 where
     /// one succeeds. Safe on a database in use: nothing is kept, and no row but its own is touched.
     VerifyIsolation(verify_isolation::VerifyIsolation),
+    /// Check the audit trail.
+    Audit(audit::Audit),
     /// Look at the configuration.
     Config(config::Config),
     /// Print the API's description (OpenAPI 3.1, JSON), as a server has it at /api/v1/openapi.json.
@@ -83,6 +86,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Admin(command) => command.run(&config_directory, json).await,
         Command::Keys(command) => command.run(&config_directory, json).await,
         Command::VerifyIsolation(command) => command.run(&config_directory, json).await,
+        Command::Audit(command) => command.run(json),
         Command::Config(command) => command.run(&config_directory, json),
         Command::Openapi => openapi::run(json),
     }

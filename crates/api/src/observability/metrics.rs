@@ -12,7 +12,7 @@ use actix_web::{App, HttpResponse, HttpServer, dev::Server, http::header::CONTEN
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::state::State;
+use crate::{sealing, state::State};
 
 const DURATIONS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
@@ -83,6 +83,7 @@ fn describe() {
         "nomad_services_session_reuses_total",
         "Sessions that ended because a refresh token was used twice."
     );
+    sealing::describe();
     metrics::describe_gauge!("nomad_services_build_info", "1; its label is the version.");
 }
 

@@ -2,6 +2,8 @@
 //! handler takes and answers stands in its `#[utoipa::path]`, from which the API's description is made.
 
 mod admin;
+mod audit_export;
+mod audit_logs;
 mod auth;
 mod deployments;
 mod entity_tag;
@@ -76,6 +78,13 @@ routes! {
     "/api/v1/deployments/{id}" => get deployments::read;
     "/api/v1/templates" => get templates::list;
     "/api/v1/templates/{id}" => get templates::read;
+    "/api/v1/audit-logs" => get audit_logs::list;
+    "/api/v1/audit-logs/export" => get audit_export::export;
+    "/api/v1/audit-logs/checkpoint" => get audit_logs::checkpoint;
+    "/api/v1/audit-logs/consistency" => get audit_logs::consistency;
+    "/api/v1/audit-logs/verifier-key" => get audit_logs::verifier_key;
+    "/api/v1/audit-logs/{id}" => get audit_logs::read;
+    "/api/v1/audit-logs/{id}/proof" => get audit_logs::proof;
     "/api/v1/admin/users" => get admin::list_users;
     "/api/v1/admin/users/{id}/role" => put admin::set_role;
     "/api/v1/admin/users/{id}/activate" => put admin::activate;

@@ -1,6 +1,7 @@
 //! What an operator can set. [`Settings`] is `config/default.toml` as a type: the same sections, the same keys. Layers
 //! and origins are in `sources`, the forms of single values in `values`.
 
+mod audit;
 mod auth;
 mod database;
 mod development;
@@ -24,6 +25,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    audit::AuditSettings,
     auth::{
         ApiKeySettings, AuthSettings, InvitationSettings, MIN_JWT_SECRET, PasswordSettings,
         ThrottleSettings,
@@ -74,6 +76,8 @@ pub struct Settings {
     pub api_keys: ApiKeySettings,
     /// Invitations to a tenant.
     pub invitations: InvitationSettings,
+    /// How the audit trail is sealed.
+    pub audit: AuditSettings,
     /// How Nomad is reached, and what jobs may use.
     pub nomad: NomadSettings,
     /// The worker that makes Nomad match the database.
@@ -110,6 +114,11 @@ impl DataSettings {
     /// The key-encryption key that development makes.
     pub fn encryption_key(&self) -> PathBuf {
         self.directory.join("encryption-key")
+    }
+
+    /// The key that signs the audit trail's heads, in development.
+    pub fn audit_signing_key(&self) -> PathBuf {
+        self.directory.join("audit-signing-key")
     }
 
     /// The first administrator's password, in development.
@@ -231,6 +240,11 @@ impl Settings {
                 "at least 32 bytes, for example from: openssl rand -base64 48",
             );
         }
+        refuse_where(
+            self.audit.signing_key.is_some() && self.audit.signing_key_file.is_some(),
+            "audit.signing_key",
+            "nothing beside audit.signing_key_file (AUDIT_SIGNING_KEY_FILE): one place holds the keys",
+        );
         refuse_where(
             self.encryption.key.is_some() && self.encryption.key_file.is_some(),
             "encryption.key",

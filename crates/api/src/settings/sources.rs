@@ -19,7 +19,8 @@ const DEVELOPMENT_FILE: &str = include_str!("../../../../config/development.toml
 const PRODUCTION_FILE: &str = include_str!("../../../../config/production.toml");
 
 const PREFIX: &str = "NOMAD_SERVICES__";
-const SECRETS: [&str; 6] = [
+const SECRETS: [&str; 7] = [
+    "audit.signing_key",
     "auth.jwt_previous_secret",
     "auth.jwt_secret",
     "database.password",
@@ -29,7 +30,9 @@ const SECRETS: [&str; 6] = [
 ];
 
 /// The variables with a name of their own, and the key that each sets.
-pub(super) const VARIABLES: [(&str, &str); 29] = [
+pub(super) const VARIABLES: [(&str, &str); 31] = [
+    ("AUDIT_SIGNING_KEY", "audit.signing_key"),
+    ("AUDIT_SIGNING_KEY_FILE", "audit.signing_key_file"),
     ("CORS_ORIGINS", "cors.origins"),
     ("DATABASE_URL", "database.url"),
     ("DB_HOST", "database.host"),
