@@ -10,6 +10,8 @@
 //! * Kept are answers, and refusals that follow from the state of things (409, 404, 403, a limit). What is refused for its
 //!   form is refused again without being kept, a registration that is refused changes nothing and is simply tried again,
 //!   and a 5xx is never kept: the same key may try again.
+//! * An API key and the token of an invitation are told once and stored nowhere in clear text: the answer is kept, and
+//!   repeated, without them. A client that lost the first answer revokes what it can't use.
 //! * Signing in and refreshing answer with tokens, which are never stored: they ignore the key. A repeated sign-in begins a
 //!   session of its own; a repeated refresh ends its session, as any second use of a refresh token. Signing out is
 //!   idempotent by itself.
@@ -28,7 +30,7 @@ use actix_web::{
     },
     web::Data,
 };
-use domain::{Error, ErrorKind, Violation, user::Registration};
+use domain::{Error, ErrorKind, UserId, Violation, user::Registration};
 use hmac::{Hmac, KeyInit, Mac};
 use persistence::{
     TenantScope,
@@ -124,9 +126,14 @@ fn key(request: &HttpRequest) -> Result<Option<String>, Error> {
 }
 
 impl IdempotencyKey {
-    /// The request of a user, with this body.
+    /// The request of a tenant's member, with this body.
     pub(crate) fn of_user(&self, scope: &TenantScope, body: &Value) -> Result<Option<Once>, Error> {
-        self.once(scope.user.0, body)
+        self.of(scope.user, body)
+    }
+
+    /// The request of a user, with this body.
+    pub(crate) fn of(&self, user: UserId, body: &Value) -> Result<Option<Once>, Error> {
+        self.once(user.0, body)
     }
 
     /// The request of somebody who registers.
@@ -136,11 +143,12 @@ impl IdempotencyKey {
         body: &Value,
     ) -> Result<Option<Once>, Error> {
         let person = format!("{} {}", registration.username, registration.email);
-        let digest = Sha256::digest(person.as_bytes());
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&digest[..16]);
-        // Version 8 is no other identifier's of ours.
-        self.once(uuid::Builder::from_custom_bytes(bytes).into_uuid(), body)
+        self.once(nobody(&person), body)
+    }
+
+    /// The request of somebody who accepts the invitation with this token.
+    pub(crate) fn of_invitation(&self, token: &str, body: &Value) -> Result<Option<Once>, Error> {
+        self.once(nobody(token), body)
     }
 
     fn once(&self, owner: Uuid, body: &Value) -> Result<Option<Once>, Error> {
@@ -159,6 +167,15 @@ impl IdempotencyKey {
     }
 }
 
+/// Stands for somebody who is no user yet, and is recognised by `text`.
+fn nobody(text: &str) -> Uuid {
+    let digest = Sha256::digest(text.as_bytes());
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&digest[..16]);
+    // Version 8 is no other identifier's of ours.
+    uuid::Builder::from_custom_bytes(bytes).into_uuid()
+}
+
 /// The response that says `answer`.
 pub(crate) fn respond(answer: Answer) -> Result<HttpResponse, Problem> {
     let status = StatusCode::from_u16(answer.status).map_err(Error::internal)?;
@@ -168,6 +185,9 @@ pub(crate) fn respond(answer: Answer) -> Result<HttpResponse, Problem> {
     }
     if let Some(etag) = answer.etag {
         response.insert_header((ETAG, etag));
+    }
+    if answer.body.is_null() {
+        return Ok(response.finish());
     }
     Ok(response.json(answer.body))
 }

@@ -6,7 +6,7 @@ use std::{collections::HashSet, fmt, sync::LazyLock};
 use serde_json::Value;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::Violation;
+use crate::{FieldError, Violation, fields::Fields};
 
 /// The fewest characters a new password may have: what NIST SP 800-63B-4 asks of a password used alone.
 pub const MIN_PASSWORD: usize = 15;
@@ -83,6 +83,37 @@ impl Password {
 impl fmt::Debug for Password {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Password(**********)")
+    }
+}
+
+/// Somebody who changes their password.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct PasswordChange {
+    /// The one that is to be replaced.
+    pub current: Password,
+    /// Another.
+    pub new: Password,
+}
+
+impl PasswordChange {
+    /// Reads `current_password` and `new_password`.
+    ///
+    /// # Errors
+    /// Every bad field at once.
+    pub fn parse(input: &Value) -> Result<Self, Vec<FieldError>> {
+        let mut fields = Fields::of(input, "")?;
+        let current = fields.required("current_password", Password::parse);
+        let new = fields.required("new_password", Password::parse_new);
+        if current.is_some() && current == new {
+            let detail = "must be another than the current one";
+            fields.refuse("new_password", Violation::new("unchanged", detail));
+        }
+        fields.finish(move || {
+            Some(Self {
+                current: current?,
+                new: new?,
+            })
+        })
     }
 }
 

@@ -24,15 +24,19 @@ pub struct Credentials {
     pub password_hash: String,
     /// Whether user and tenant may sign in at all.
     pub is_active: bool,
+    /// What the tenant is called, if there is one.
+    pub tenant_name: Option<String>,
 }
 
 #[derive(FromQueryResult)]
 struct Standing {
     password: String,
     may_sign_in: bool,
+    tenant_name: Option<String>,
 }
 
-const USER: &str = "SELECT u.*, u.is_active IS TRUE AND (u.tenant_id IS NULL OR t.is_active IS TRUE) AS may_sign_in \
+const USER: &str = "SELECT u.*, u.is_active IS TRUE AND (u.tenant_id IS NULL OR t.is_active IS TRUE) AS may_sign_in, \
+     t.name AS tenant_name \
      FROM users u LEFT JOIN tenants t ON t.id = u.tenant_id";
 
 /// Redeems a token only once, however many present it at the same time.
@@ -134,6 +138,7 @@ pub(crate) fn credentials(rows: &[QueryResult]) -> Result<Option<Credentials>, E
         user: read::<user::Model>(row)?.try_into()?,
         password_hash: standing.password,
         is_active: standing.may_sign_in,
+        tenant_name: standing.tenant_name,
     }))
 }
 

@@ -5,6 +5,7 @@
 //! `routes/mod.rs` names the handler once, for the server and for this description. What is neither a JSON body that a
 //! handler builds nor a type of it stands in [`schemas`].
 
+pub mod account_schemas;
 mod conventions;
 pub mod schemas;
 

@@ -7,7 +7,7 @@ use actix_web::{
     web::{Data, Path, Query},
 };
 use domain::{Error, Role, UserId, user::parse_role_change};
-use persistence::User;
+use persistence::{User, page::Page};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -40,7 +40,7 @@ pub struct ListQuery {
     offset: Option<String>,
 }
 
-/// A part of the users of every tenant, newest first.
+/// A part of the users, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserList<'user> {
     users: Vec<UserView<'user>>,
@@ -49,6 +49,17 @@ pub struct UserList<'user> {
     /// For the next page, if there is one.
     #[schema(required = true)]
     next_cursor: Option<String>,
+}
+
+impl<'user> UserList<'user> {
+    /// The page as the API shows it.
+    pub(super) fn of(page: &'user Page<User>) -> Self {
+        Self {
+            users: page.items.iter().map(view).collect(),
+            total: page.total,
+            next_cursor: page.next.map(paging::cursor),
+        }
+    }
 }
 
 /// List the users of every tenant
@@ -64,11 +75,7 @@ pub async fn list_users(
     let mut request = paging::request(query.limit.as_deref(), after)?;
     request.offset = paging::offset(query.offset.as_deref(), after)?;
     let page = administration::list_users(&state, &caller, request).await?;
-    Ok(HttpResponse::Ok().json(UserList {
-        users: page.items.iter().map(view).collect(),
-        total: page.total,
-        next_cursor: page.next.map(paging::cursor),
-    }))
+    Ok(HttpResponse::Ok().json(UserList::of(&page)))
 }
 
 /// Give a user another role

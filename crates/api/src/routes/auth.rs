@@ -83,6 +83,7 @@ pub async fn register(
 #[utoipa::path(post, path = "/api/v1/auth/login", tag = "auth", security(()), request_body = schemas::SignIn, responses(
     (status = 200, description = "Signed in.", body = Session),
     (status = 401, description = "`invalid_credentials`: unknown, inactive, or the password is wrong."),
+    (status = 429, description = "`too_many_attempts` at this account, or from this network."),
 ))]
 pub async fn login(
     state: Data<Arc<State>>,

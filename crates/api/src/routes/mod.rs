@@ -1,7 +1,9 @@
 //! The URL map: every route of the API on one screen. A line names a path, and a handler for each of its methods; what the
 //! handler takes and answers stands in its `#[utoipa::path]`, from which the API's description is made.
 
+mod accounts;
 mod admin;
+mod api_keys;
 mod audit_export;
 mod audit_logs;
 mod auth;
@@ -10,6 +12,7 @@ mod entity_tag;
 mod health;
 mod inspection;
 mod log_events;
+mod members;
 mod paging;
 mod services;
 mod templates;
@@ -66,6 +69,14 @@ routes! {
     "/api/v1/auth/refresh" => post auth::refresh;
     "/api/v1/auth/logout" => post auth::logout;
     "/api/v1/users/me" => get users::read_me, put users::update_me;
+    "/api/v1/users/me/password" => post accounts::change_password;
+    "/api/v1/users/me/sessions" => get accounts::list_sessions;
+    "/api/v1/users/me/sessions/{id}" => delete accounts::end_session;
+    "/api/v1/users" => get members::list;
+    "/api/v1/users/{id}" => get members::read, patch members::update, delete members::remove;
+    "/api/v1/api-keys" => get api_keys::list, post api_keys::create;
+    "/api/v1/api-keys/{id}" => get api_keys::read, patch api_keys::update, delete api_keys::revoke;
+    "/api/v1/api-keys/{id}/rotate" => post api_keys::rotate;
     "/api/v1/services" => get services::list, post services::create;
     "/api/v1/services/{id}" => get services::read, put services::replace, patch services::update, delete services::delete;
     "/api/v1/services/{id}/reveal" => post services::reveal;

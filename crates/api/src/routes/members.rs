@@ -1,0 +1,99 @@
+//! `/users`: the people of the caller's tenant.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Path, Query},
+};
+use domain::{Error, UserId, user::MemberChange};
+use persistence::User;
+use uuid::Uuid;
+
+use super::{
+    admin::UserList,
+    entity_tag::{IfMatch, shown, tagged},
+    paging::PageQuery,
+    users::{UserView, view},
+};
+use crate::{
+    extract::{Body, Member},
+    openapi::account_schemas as schemas,
+    problem::Problem,
+    state::State,
+    use_cases::members,
+};
+
+/// List the tenant's members
+#[utoipa::path(get, path = "/api/v1/users", tag = "users", params(PageQuery), responses(
+    (status = 200, description = "A page of them, newest first.", body = UserList),
+))]
+pub async fn list(
+    state: Data<Arc<State>>,
+    Member(scope): Member,
+    query: Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    let page = members::list(&state, scope, query.request()?).await?;
+    Ok(HttpResponse::Ok().json(UserList::of(&page)))
+}
+
+/// Read a member
+#[utoipa::path(get, path = "/api/v1/users/{id}", tag = "users", params(("id" = Uuid, Path)), responses(
+    (status = 200, description = "The member.", body = UserView,
+        headers(("ETag" = String, description = "Its version."))),
+))]
+pub async fn read(
+    state: Data<Arc<State>>,
+    Member(scope): Member,
+    id: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let user = members::read(&state, scope, UserId(*id)).await?;
+    Ok(tagged(HttpResponse::Ok(), &view(&user)))
+}
+
+/// Change what a member may do
+///
+/// It counts from the member's next request on.
+#[utoipa::path(patch, path = "/api/v1/users/{id}", tag = "users",
+    params(("id" = Uuid, Path), ("If-Match" = String, Header, description = "The `ETag` of what was read.")),
+    request_body = schemas::MemberChange, responses(
+    (status = 200, description = "The member.", body = UserView,
+        headers(("ETag" = String, description = "Its version."))),
+    (status = 409, description = "`last_administrator`, or `own_account`: nobody deactivates their own."),
+))]
+pub async fn update(
+    state: Data<Arc<State>>,
+    Member(scope): Member,
+    id: Path<Uuid>,
+    request: HttpRequest,
+    Body(body): Body,
+) -> Result<HttpResponse, Problem> {
+    let expected = IfMatch::of(&request).required()?;
+    let user = members::update(&state, scope, UserId(*id), |user| {
+        let current = shown(&view(user));
+        expected.check(&current)?;
+        MemberChange::parse(&body, &current).map_err(Error::invalid)
+    });
+    Ok(tagged(HttpResponse::Ok(), &view(&user.await?)))
+}
+
+/// Take a member out
+///
+/// They can't sign in any more, and what said who they were is gone; what they did stays in the audit trail, under their id.
+#[utoipa::path(delete, path = "/api/v1/users/{id}", tag = "users",
+    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of what was read.")),
+    responses(
+    (status = 204, description = "They are out."),
+    (status = 409, description = "`last_administrator`, or `own_account`: nobody removes their own."),
+))]
+pub async fn remove(
+    state: Data<Arc<State>>,
+    Member(scope): Member,
+    id: Path<Uuid>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let expected = IfMatch::of(&request);
+    let check = |user: &User| expected.check(&shown(&view(user)));
+    members::remove(&state, scope, UserId(*id), check).await?;
+    Ok(HttpResponse::NoContent().finish())
+}
