@@ -9,6 +9,7 @@ pub mod duration;
 pub mod error;
 mod fields;
 pub mod id;
+pub mod invitation;
 pub mod password;
 pub mod plan;
 pub mod policy;

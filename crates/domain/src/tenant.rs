@@ -1,9 +1,15 @@
 //! Tenants: what they may be called, and the slug that stands for them in addresses.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::{Violation, fields};
+use crate::{
+    FieldError, Violation,
+    fields::{self, Fields},
+};
 
+const MAX_DESCRIPTION: usize = 4096;
+const MAX_DOMAIN: usize = 253;
+const MAX_LABEL: usize = 63;
 const MAX_NAME: usize = 255;
 const MAX_SLUG: usize = 48;
 
@@ -21,6 +27,100 @@ pub fn parse_name(value: &Value) -> Result<String, Violation> {
         "invalid_name",
         format!("must have 1 to {MAX_NAME} characters, none of them a control character"),
     ))
+}
+
+/// What an administrator changes of their tenant. Absent fields stay as they are; an inner `None` takes one away.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TenantChange {
+    /// What people call it.
+    pub name: Option<String>,
+    /// For people.
+    pub description: Option<Option<String>>,
+    /// A host name that is its own, in lower case.
+    pub domain: Option<Option<String>>,
+}
+
+impl TenantChange {
+    /// The fields of a tenant that an answer holds and a change may repeat.
+    const READ_ONLY: [&str; 7] = [
+        "id",
+        "slug",
+        "is_active",
+        "plan",
+        "max_services",
+        "created_at",
+        "updated_at",
+    ];
+
+    /// Reads a change of a tenant. Read-only fields may stand in it as `current` has them.
+    ///
+    /// ```
+    /// use nomad_services_domain::tenant::TenantChange;
+    /// use serde_json::{Map, json};
+    ///
+    /// let change = TenantChange::parse(&json!({"domain": "Engines.Example.com", "description": null}), &Map::new()).unwrap();
+    /// assert_eq!(change.domain, Some(Some("engines.example.com".to_owned())));
+    /// assert_eq!((change.description, change.name), (Some(None), None));
+    /// let errors = TenantChange::parse(&json!({"plan": "enterprise"}), &Map::new()).unwrap_err();
+    /// assert_eq!(errors[0].code, "read_only");
+    /// ```
+    ///
+    /// # Errors
+    /// Every bad field at once.
+    pub fn parse(input: &Value, current: &Map<String, Value>) -> Result<Self, Vec<FieldError>> {
+        let mut fields = Fields::of(input, "")?;
+        fields.unchanged(&Self::READ_ONLY, current);
+        let name = fields.optional("name", parse_name);
+        let description = removable(&mut fields, "description", parse_description);
+        let domain = removable(&mut fields, "domain", parse_domain);
+        fields.finish(move || {
+            Some(Self {
+                name,
+                description,
+                domain,
+            })
+        })
+    }
+}
+
+/// A field that may be absent, and that null takes away.
+fn removable(
+    fields: &mut Fields<'_>,
+    name: &'static str,
+    parse: fn(&Value) -> Result<String, Violation>,
+) -> Option<Option<String>> {
+    let value = fields.optional(name, parse);
+    let is_null = fields.has(name) && fields.is_absent(name);
+    if is_null { Some(None) } else { value.map(Some) }
+}
+
+fn parse_description(value: &Value) -> Result<String, Violation> {
+    let text = fields::text(value)?;
+    if text.chars().count() <= MAX_DESCRIPTION {
+        return Ok(text.to_owned());
+    }
+    let detail = format!("must have at most {MAX_DESCRIPTION} characters");
+    Err(Violation::new("too_long", detail))
+}
+
+/// A host name (RFC 1123) of at least two labels, in lower case.
+fn parse_domain(value: &Value) -> Result<String, Violation> {
+    let domain = fields::text(value)?.to_ascii_lowercase();
+    let label = |label: &str| {
+        (1..=MAX_LABEL).contains(&label.len())
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if domain.len() <= MAX_DOMAIN && domain.contains('.') && domain.split('.').all(label) {
+        return Ok(domain);
+    }
+    let detail = format!(
+        "must be a host name such as engines.example.com, of at most {MAX_DOMAIN} characters"
+    );
+    Err(Violation::new("invalid_domain", detail))
 }
 
 /// The slug for a name: lower-case ASCII letters, digits and single dashes.

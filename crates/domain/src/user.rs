@@ -286,7 +286,7 @@ pub fn parse_email(value: &Value) -> Result<String, Violation> {
     ))
 }
 
-fn parse_person_name(value: &Value) -> Result<String, Violation> {
+pub(crate) fn parse_person_name(value: &Value) -> Result<String, Violation> {
     let name = crate::fields::text(value)?.trim();
     if name.chars().count() <= MAX_NAME && !name.chars().any(char::is_control) {
         return Ok(name.to_owned());

@@ -12,6 +12,7 @@ pub mod deployments;
 pub mod encryption;
 mod error;
 pub mod idempotency;
+pub mod invitations;
 pub mod isolation;
 pub mod members;
 pub mod page;
@@ -21,6 +22,7 @@ pub mod services;
 pub mod sessions;
 pub mod sign_in;
 pub mod templates;
+pub mod tenants;
 pub mod throttles;
 pub mod users;
 

@@ -335,7 +335,7 @@ fn condition(filter: &ServiceFilter) -> Condition {
         }))
 }
 
-fn plan_of(stored: tenant::Plan) -> Plan {
+pub(crate) fn plan_of(stored: tenant::Plan) -> Plan {
     match stored {
         tenant::Plan::Free => Plan::Free,
         tenant::Plan::Starter => Plan::Starter,

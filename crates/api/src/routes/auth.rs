@@ -21,7 +21,7 @@ use crate::{
     idempotency::{IdempotencyKey, answered},
     openapi::schemas,
     problem::Problem,
-    sign_in::RefreshToken,
+    sign_in::OneTimeToken,
     state::State,
     use_cases::sessions::{self, SignedIn},
 };
@@ -47,8 +47,13 @@ pub struct Session<'user> {
 }
 
 fn registered(user: &User) -> Answer {
+    joined("User registered successfully", user)
+}
+
+/// Somebody is a user now.
+pub(super) fn joined(message: &'static str, user: &User) -> Answer {
     let body = shown(&Registered {
-        message: "User registered successfully",
+        message,
         user: view(user),
     });
     Answer {
@@ -129,9 +134,9 @@ pub async fn logout(
     Ok(HttpResponse::NoContent().finish())
 }
 
-fn refresh_token(body: &serde_json::Value) -> Result<RefreshToken, Error> {
+fn refresh_token(body: &serde_json::Value) -> Result<OneTimeToken, Error> {
     let token = parse_refresh_token(body).map_err(Error::invalid)?;
-    Ok(RefreshToken::from(token.expose().to_owned()))
+    Ok(OneTimeToken::from(token.expose().to_owned()))
 }
 
 fn answer(signed_in: &SignedIn) -> HttpResponse {

@@ -11,11 +11,13 @@ mod deployments;
 mod entity_tag;
 mod health;
 mod inspection;
+mod invitations;
 mod log_events;
 mod members;
 mod paging;
 mod services;
 mod templates;
+mod tenants;
 mod users;
 
 use actix_web::{
@@ -77,6 +79,10 @@ routes! {
     "/api/v1/api-keys" => get api_keys::list, post api_keys::create;
     "/api/v1/api-keys/{id}" => get api_keys::read, patch api_keys::update, delete api_keys::revoke;
     "/api/v1/api-keys/{id}/rotate" => post api_keys::rotate;
+    "/api/v1/invitations" => get invitations::list, post invitations::create;
+    "/api/v1/invitations/accept" => post invitations::accept;
+    "/api/v1/invitations/{id}" => get invitations::read, delete invitations::delete;
+    "/api/v1/tenant" => get tenants::read_own, patch tenants::update_own;
     "/api/v1/services" => get services::list, post services::create;
     "/api/v1/services/{id}" => get services::read, put services::replace, patch services::update, delete services::delete;
     "/api/v1/services/{id}/reveal" => post services::reveal;
@@ -96,6 +102,10 @@ routes! {
     "/api/v1/audit-logs/verifier-key" => get audit_logs::verifier_key;
     "/api/v1/audit-logs/{id}" => get audit_logs::read;
     "/api/v1/audit-logs/{id}/proof" => get audit_logs::proof;
+    "/api/v1/admin/tenants" => get tenants::list;
+    "/api/v1/admin/tenants/{id}" => get tenants::read;
+    "/api/v1/admin/tenants/{id}/suspend" => post tenants::suspend;
+    "/api/v1/admin/tenants/{id}/resume" => post tenants::resume;
     "/api/v1/admin/users" => get admin::list_users;
     "/api/v1/admin/users/{id}/role" => put admin::set_role;
     "/api/v1/admin/users/{id}/activate" => put admin::activate;

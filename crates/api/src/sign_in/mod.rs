@@ -1,13 +1,13 @@
-//! What signing in needs and HTTP does not: access tokens, refresh tokens, API keys and the hashing of passwords.
+//! What signing in needs and HTTP does not: access tokens, tokens that work once, API keys and the hashing of passwords.
 
 mod access_token;
 mod api_key;
+mod one_time_token;
 mod password;
-mod refresh_token;
 mod refusals;
 
 pub use access_token::{AccessClaims, AccessTokens};
 pub use api_key::{KnownKeys, generate as generate_api_key, stored};
+pub use one_time_token::OneTimeToken;
 pub use password::{PasswordHasher, Verdict};
-pub use refresh_token::RefreshToken;
 pub use refusals::answered_alike;

@@ -102,20 +102,29 @@ pub(super) fn last_administrator() -> Error {
     )
 }
 
-/// A transaction across tenants, for a caller who is an active platform administrator at this moment.
-async fn enter(
+/// A transaction across tenants, for a caller who may do `action` to what belongs to the platform at this moment.
+pub(super) async fn enter(
     state: &State,
     caller: &Caller,
     action: Action,
     resource: Resource,
 ) -> Result<SystemTx, Error> {
+    enter_as(state, caller, &caller.acting(), action, resource).await
+}
+
+/// As [`enter`], shown in the audit as `acting`, who is the caller.
+pub(super) async fn enter_as(
+    state: &State,
+    caller: &Caller,
+    acting: &Acting,
+    action: Action,
+    resource: Resource,
+) -> Result<SystemTx, Error> {
     let database = &state.database;
     let transaction = database
-        .system(SystemPurpose::Administration, &caller.acting())
+        .system(SystemPurpose::Administration, acting)
         .await?;
-    let (actor, []) = transaction
-        .enter(&caller.acting(), &caller.credential, [])
-        .await?;
+    let (actor, []) = transaction.enter(acting, &caller.credential, []).await?;
     authorise(&actor, action, resource)?;
     Ok(transaction)
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
-    sign_in::{RefreshToken, Verdict, answered_alike},
+    sign_in::{OneTimeToken, Verdict, answered_alike},
     state::State,
 };
 
@@ -31,7 +31,7 @@ pub struct SignedIn {
     /// When the access token expires.
     pub expires_at: DateTime<Utc>,
     /// For a new access token, once.
-    pub refresh_token: RefreshToken,
+    pub refresh_token: OneTimeToken,
 }
 
 /// Makes a tenant with its first user, who administers it; `answer` is what the user is told, kept where the request is to
@@ -186,7 +186,7 @@ fn count(result: &'static str) {
 pub async fn refresh(
     state: &State,
     origin: Origin,
-    token: RefreshToken,
+    token: OneTimeToken,
 ) -> Result<SignedIn, Error> {
     let refused = || {
         Error::new(
@@ -222,7 +222,7 @@ pub async fn refresh(
 }
 
 /// Whoever presents a used token, or whoever used it, has stolen it: the session of both ends.
-async fn end_reused(transaction: SystemTx, token: &RefreshToken) -> Result<(), Error> {
+async fn end_reused(transaction: SystemTx, token: &OneTimeToken) -> Result<(), Error> {
     let Some(session) = transaction.end_reused_session(token.hash()).await? else {
         return transaction.commit().await;
     };
@@ -238,7 +238,7 @@ async fn end_reused(transaction: SystemTx, token: &RefreshToken) -> Result<(), E
 ///
 /// # Errors
 /// Fails where the database does not answer.
-pub async fn logout(state: &State, origin: Origin, token: &RefreshToken) -> Result<(), Error> {
+pub async fn logout(state: &State, origin: Origin, token: &OneTimeToken) -> Result<(), Error> {
     let nobody = Acting::nobody(origin);
     let transaction = state
         .database
@@ -259,7 +259,7 @@ async fn signed_in<const N: usize>(
     more: [Statement; N],
 ) -> Result<SignedIn, Error> {
     let user = credentials.user;
-    let refresh_token = RefreshToken::generate();
+    let refresh_token = OneTimeToken::generate();
     let until = (Utc::now() + state.refresh_duration).naive_utc();
     let insert = sign_in::insert_refresh_token(session, refresh_token.hash(), until, origin);
     let mut statements = vec![insert];

@@ -1,14 +1,15 @@
-//! Refresh tokens: 256 random bits that mean something to the database alone, which keeps their hash.
+//! Tokens that work once, refresh tokens and invitations: 256 random bits that mean something to the database alone, which
+//! keeps their hash.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 
-/// A refresh token, as its owner holds it.
+/// Such a token, as its owner holds it.
 #[derive(Clone, Debug)]
-pub struct RefreshToken(SecretString);
+pub struct OneTimeToken(SecretString);
 
-impl RefreshToken {
+impl OneTimeToken {
     /// A new one, from the system's random numbers.
     pub fn generate() -> Self {
         let bytes: [u8; 32] = rand::random();
@@ -26,7 +27,7 @@ impl RefreshToken {
     }
 }
 
-impl From<String> for RefreshToken {
+impl From<String> for OneTimeToken {
     fn from(text: String) -> Self {
         Self(text.into())
     }

@@ -1,0 +1,213 @@
+//! `/tenant`: the caller's own; `/admin/tenants`: every one.
+
+use std::sync::Arc;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Path, Query},
+};
+use chrono::{DateTime, Utc};
+use domain::{Error, TenantId, policy::Action, tenant::TenantChange};
+use persistence::{idempotency::Answer, tenants::Tenant};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::{
+    entity_tag::{IfMatch, etag, shown, tagged},
+    paging::{self, PageQuery},
+};
+use crate::{
+    extract::{Body, Caller, Member},
+    idempotency::{IdempotencyKey, answered},
+    openapi::account_schemas as schemas,
+    problem::Problem,
+    state::State,
+    use_cases::tenants,
+};
+
+/// A tenant.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Tenant, example = json!({
+    "id": "0d0f5a3e-8f57-4e0f-8f0e-0a2b8f5d9c11", "name": "Analytical Engines", "slug": "analytical-engines",
+    "description": null, "domain": "engines.example.com", "is_active": true, "plan": "free", "max_services": 5,
+    "created_at": "2026-11-24T20:00:00.123456Z", "updated_at": "2026-11-24T20:00:00.123456Z"
+}))]
+pub struct TenantView<'tenant> {
+    #[schema(value_type = Uuid)]
+    id: TenantId,
+    /// What people call it.
+    name: &'tenant str,
+    /// Stands for it in addresses.
+    slug: &'tenant str,
+    /// For people.
+    #[schema(required = true)]
+    description: Option<&'tenant str>,
+    /// A host name that is its own.
+    #[schema(required = true)]
+    domain: Option<&'tenant str>,
+    /// Whether it is not suspended.
+    is_active: bool,
+    /// What it pays for.
+    #[schema(value_type = String)]
+    plan: domain::Plan,
+    /// How many services it may have.
+    max_services: u32,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+/// A part of the tenants, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TenantList<'tenant> {
+    tenants: Vec<TenantView<'tenant>>,
+    /// How many there are on all pages.
+    total: u64,
+    /// For the next page, if there is one.
+    #[schema(required = true)]
+    next_cursor: Option<String>,
+}
+
+fn view(tenant: &Tenant) -> TenantView<'_> {
+    TenantView {
+        id: tenant.id,
+        name: &tenant.name,
+        slug: &tenant.slug,
+        description: tenant.description.as_deref(),
+        domain: tenant.domain.as_deref(),
+        is_active: tenant.is_active,
+        plan: tenant.plan,
+        max_services: tenant.max_services,
+        created_at: tenant.created_at,
+        updated_at: tenant.updated_at,
+    }
+}
+
+fn changed(tenant: &Tenant) -> Answer {
+    let shown = shown(&view(tenant));
+    Answer {
+        status: 200,
+        location: None,
+        etag: Some(etag(&shown)),
+        body: shown.into(),
+    }
+}
+
+/// Read one's own tenant
+#[utoipa::path(get, path = "/api/v1/tenant", tag = "tenant", responses(
+    (status = 200, description = "The tenant.", body = TenantView,
+        headers(("ETag" = String, description = "Its version."))),
+))]
+pub async fn read_own(
+    state: Data<Arc<State>>,
+    Member(scope): Member,
+) -> Result<HttpResponse, Problem> {
+    let tenant = tenants::read_own(&state, scope).await?;
+    Ok(tagged(HttpResponse::Ok(), &view(&tenant)))
+}
+
+/// Change one's own tenant
+#[utoipa::path(patch, path = "/api/v1/tenant", tag = "tenant",
+    params(("If-Match" = String, Header, description = "The `ETag` of what was read.")),
+    request_body = schemas::TenantChange, responses(
+    (status = 200, description = "The tenant.", body = TenantView,
+        headers(("ETag" = String, description = "Its version."))),
+    (status = 409, description = "`domain_taken`."),
+))]
+pub async fn update_own(
+    state: Data<Arc<State>>,
+    Member(scope): Member,
+    request: HttpRequest,
+    Body(body): Body,
+) -> Result<HttpResponse, Problem> {
+    let expected = IfMatch::of(&request).required()?;
+    let tenant = tenants::update_own(&state, scope, |tenant| {
+        let current = shown(&view(tenant));
+        expected.check(&current)?;
+        TenantChange::parse(&body, &current).map_err(Error::invalid)
+    });
+    Ok(tagged(HttpResponse::Ok(), &view(&tenant.await?)))
+}
+
+/// List the tenants
+#[utoipa::path(get, path = "/api/v1/admin/tenants", tag = "admin", params(PageQuery), responses(
+    (status = 200, description = "A page of them.", body = TenantList),
+))]
+pub async fn list(
+    state: Data<Arc<State>>,
+    caller: Caller,
+    query: Query<PageQuery>,
+) -> Result<HttpResponse, Problem> {
+    let page = tenants::list(&state, &caller, query.request()?).await?;
+    Ok(HttpResponse::Ok().json(TenantList {
+        tenants: page.items.iter().map(view).collect(),
+        total: page.total,
+        next_cursor: page.next.map(paging::cursor),
+    }))
+}
+
+/// Read a tenant
+#[utoipa::path(get, path = "/api/v1/admin/tenants/{id}", tag = "admin", params(("id" = Uuid, Path)), responses(
+    (status = 200, description = "The tenant.", body = TenantView,
+        headers(("ETag" = String, description = "Its version."))),
+))]
+pub async fn read(
+    state: Data<Arc<State>>,
+    caller: Caller,
+    id: Path<Uuid>,
+) -> Result<HttpResponse, Problem> {
+    let tenant = tenants::read(&state, &caller, TenantId(*id)).await?;
+    Ok(tagged(HttpResponse::Ok(), &view(&tenant)))
+}
+
+/// Suspend a tenant
+///
+/// Its members and API keys are refused from the next request on, everywhere. What runs goes on running.
+#[utoipa::path(post, path = "/api/v1/admin/tenants/{id}/suspend", tag = "admin",
+    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of what was read.")),
+    responses(
+    (status = 200, description = "The tenant.", body = TenantView,
+        headers(("ETag" = String, description = "Its version."))),
+))]
+pub async fn suspend(
+    state: Data<Arc<State>>,
+    caller: Caller,
+    key: IdempotencyKey,
+    id: Path<Uuid>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    set_active(&state, &caller, &key, (*id, Action::Suspend), &request).await
+}
+
+/// Resume a tenant
+#[utoipa::path(post, path = "/api/v1/admin/tenants/{id}/resume", tag = "admin",
+    params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of what was read.")),
+    responses(
+    (status = 200, description = "The tenant.", body = TenantView,
+        headers(("ETag" = String, description = "Its version."))),
+))]
+pub async fn resume(
+    state: Data<Arc<State>>,
+    caller: Caller,
+    key: IdempotencyKey,
+    id: Path<Uuid>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    set_active(&state, &caller, &key, (*id, Action::Resume), &request).await
+}
+
+async fn set_active(
+    state: &State,
+    caller: &Caller,
+    key: &IdempotencyKey,
+    (id, action): (Uuid, Action),
+    request: &HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let once = key.of(caller.user, &Value::Null)?;
+    let expected = IfMatch::of(request);
+    let check = |tenant: &Tenant| expected.check(&shown(&view(tenant)));
+    let change = (TenantId(id), action);
+    let outcome = tenants::set_active(state, caller, once.as_ref(), change, check, changed).await;
+    answered(outcome, changed)
+}
