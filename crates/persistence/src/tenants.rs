@@ -94,7 +94,7 @@ impl TenantRead<'_> {
     ///
     /// # Errors
     /// `unauthenticated` where the caller is not active any more.
-    pub async fn tenant(&self) -> Result<(Actor, Tenant), Error> {
+    pub async fn own_tenant(&self) -> Result<(Actor, Tenant), Error> {
         let (actor, [rows]) = self
             .fetch([Entity::find().build(DbBackend::Postgres)])
             .await?;

@@ -20,7 +20,7 @@ use crate::{extract::Caller, state::State};
 /// # Errors
 /// `forbidden` for anybody but the tenant's administrators.
 pub async fn read_own(state: &State, scope: TenantScope) -> Result<Tenant, Error> {
-    let (actor, tenant) = state.database.read(scope).tenant().await?;
+    let (actor, tenant) = state.database.read(scope).own_tenant().await?;
     authorise(&actor, Action::Read, Resource::Tenant(tenant.id))?;
     Ok(tenant)
 }
