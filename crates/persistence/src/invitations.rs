@@ -97,9 +97,8 @@ fn statement<const N: usize>(sql: &str, values: [Value; N]) -> Statement {
     Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
 }
 
-fn by_id(id: Uuid, lock: &str) -> Statement {
-    let sql = format!("SELECT * FROM invitations WHERE id = $1 {lock}");
-    statement(&sql, [id.into()])
+fn by_id(id: Uuid) -> Statement {
+    statement("SELECT * FROM invitations WHERE id = $1", [id.into()])
 }
 
 fn invitation(row: &QueryResult) -> Result<Invitation, Error> {
@@ -151,7 +150,7 @@ impl TenantRead<'_> {
     /// # Errors
     /// `unauthenticated` where the caller is not active any more.
     pub async fn invitation(&self, id: Uuid) -> Result<(Actor, Option<Invitation>), Error> {
-        let (actor, [rows]) = self.fetch([by_id(id, "")]).await?;
+        let (actor, [rows]) = self.fetch([by_id(id)]).await?;
         Ok((actor, found(&rows)?))
     }
 }
@@ -188,15 +187,15 @@ impl TenantTx {
         self.finish_answered([insert], one, answer).await
     }
 
-    /// The invitation with this id, if the tenant has it, locked until the transaction ends. The first call of a transaction.
+    /// The invitation with this id, if the tenant has it. The first call of a transaction.
     ///
     /// # Errors
     /// `unauthenticated` where the caller is not active any more.
-    pub async fn lock_invitation(
+    pub async fn find_invitation(
         &mut self,
         id: Uuid,
     ) -> Result<(Actor, Option<Invitation>), Error> {
-        let (actor, [rows]) = self.enter([by_id(id, "FOR UPDATE")]).await?;
+        let (actor, [rows]) = self.enter([by_id(id)]).await?;
         Ok((actor, found(&rows)?))
     }
 

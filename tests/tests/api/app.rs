@@ -190,7 +190,7 @@ impl TestApp {
     pub async fn login(&self, username: &str) -> Person<'_> {
         let body = json!({"username": username, "password": PASSWORD});
         let (status, answer) = self.post("/auth/login", body).await;
-        assert_eq!(status, StatusCode::OK, "{answer}");
+        assert_eq!(status, StatusCode::OK, "{username}: {answer}");
         let text = |name: &str| answer[name].as_str().expect(name).to_owned();
         Person {
             app: self,

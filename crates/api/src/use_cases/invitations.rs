@@ -88,7 +88,7 @@ pub async fn delete(
 ) -> Result<(), Error> {
     let tenant = scope.tenant;
     let mut transaction = state.database.tenant(scope).await?;
-    let (actor, invitation) = transaction.lock_invitation(id).await?;
+    let (actor, invitation) = transaction.find_invitation(id).await?;
     authorise(&actor, Action::Delete, Resource::Invitations(tenant))?;
     let invitation = found(invitation)?;
     check(&invitation)?;

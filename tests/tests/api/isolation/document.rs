@@ -17,7 +17,7 @@ const PRIVILEGED: [&str; 5] = ["id", "tenant_id", "user_id", "created_by", "serv
 /// One operation of the description.
 pub struct Operation {
     method: Method,
-    path: String,
+    pub path: String,
     described: Value,
     document: Value,
 }
@@ -67,10 +67,12 @@ impl Operation {
 
     /// What takes away is more, what reads is nothing.
     pub fn harm(&self) -> (u8, String) {
-        let takes_away = ["/deactivate", "/suspend", "/logout", "/cancel"];
+        let takes_away = ["/deactivate", "/logout", "/cancel"];
         let harm = match self.method {
             Method::GET => 0,
             Method::DELETE => 3,
+            // Whoever's tenant or password it is can't sign in again.
+            _ if self.path.ends_with("/suspend") || self.path.ends_with("/password") => 4,
             _ if takes_away.iter().any(|end| self.path.ends_with(end)) => 2,
             _ => 1,
         };
@@ -134,8 +136,17 @@ impl Operation {
             };
             url = url.replace(&format!("{{{}}}", name(parameter)), &value);
         }
-        if let Some((name, value)) = &values.query {
-            url = format!("{url}?{name}={value}");
+        let given = values.query.as_ref();
+        let needed = self.parameters("query").filter(|parameter| {
+            let is_given = given.is_some_and(|(given, _)| *given == name(parameter));
+            parameter["required"] == true && !is_given
+        });
+        let mut pairs: Vec<_> = needed
+            .map(|parameter| format!("{}=1", name(parameter)))
+            .collect();
+        pairs.extend(given.map(|(name, value)| format!("{name}={value}")));
+        if !pairs.is_empty() {
+            url = format!("{url}?{}", pairs.join("&"));
         }
         url
     }

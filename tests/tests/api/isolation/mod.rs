@@ -64,7 +64,10 @@ async fn another_tenants_ids_are_answered_like_unknown_ones_and_none_of_its_rows
     let before = world.victims_rows().await;
     let ids = before.ids();
     let mut findings = Vec::new();
-    for operation in operations(&app).await {
+    let mut operations = operations(&app).await;
+    // The attacker's own trail names the ids that were tried and refused, so it is read before that.
+    operations.sort_by_key(Operation::takes_id);
+    for operation in operations {
         findings.extend(foreign_ids(&operation, &world, &before, &ids).await);
     }
     findings.extend(before.differences(&world.victims_rows().await));
@@ -142,7 +145,9 @@ async fn who_has_the_right_gets_through_with_ids_of_its_own() {
         let mut operations = operations(&app).await;
         operations.retain(|operation| {
             let who = who_may(operation);
-            who != Who::Anyone && who.allows(role)
+            // A platform administrator's own sessions are no rows of the victim's.
+            let has_none = role == Role::Admin && operation.path.contains("/sessions/{id}");
+            who != Who::Anyone && who.allows(role) && !has_none
         });
         // What removes comes last, so that there is something left to read and change.
         operations.sort_by_key(Operation::harm);

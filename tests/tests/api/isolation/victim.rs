@@ -16,7 +16,7 @@ pub const MARK: &str = "victim";
 const IDS_OF_A_TABLE: usize = 3;
 
 /// Tables that belong to no tenant.
-const OF_NO_TENANT: [&str; 2] = ["seaql_migrations", "key_rotations"];
+const OF_NO_TENANT: [&str; 3] = ["seaql_migrations", "key_rotations", "sign_in_throttles"];
 
 /// Tables that the server fills by itself, whenever it comes to it.
 const OF_THE_SEALER: [&str; 5] = [
@@ -222,7 +222,12 @@ async fn tenant<'app>(app: &'app TestApp, name: &str) -> Person<'app> {
             VALUES ($1::text, 'custom', $1::text, ARRAY[$1::text], '{}', false, $2)";
         let key = "INSERT INTO api_keys (name, key, user_id, tenant_id)
             VALUES ($1::text, $1::text, $2, (SELECT tenant_id FROM users WHERE id = $2))";
-        for statement in [template, key] {
+        let grant = "INSERT INTO api_key_grants (api_key_id, scopes)
+            SELECT id, '{read}' FROM api_keys WHERE name = $1::text AND user_id = $2";
+        let invitation = "INSERT INTO invitations (tenant_id, email, role, token_hash, invited_by, expires_at)
+            VALUES ((SELECT tenant_id FROM users WHERE id = $2), $1::text, 'user', sha256($1::text::bytea), $2,
+                CURRENT_TIMESTAMP + INTERVAL '1 day')";
+        for statement in [template, key, grant, invitation] {
             let made = transaction.execute(statement, &[&text, &user]).await;
             made.expect("a row");
         }

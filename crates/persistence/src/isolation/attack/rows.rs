@@ -68,6 +68,17 @@ pub(super) const ROWS: &[(&str, Maker, &str)] = &[
          VALUES ('{key}', 'verify-isolation', '{key}', '{user}', '{tenant}')",
     ),
     (
+        "api_key_grants",
+        App,
+        "INSERT INTO api_key_grants (api_key_id, scopes) VALUES ('{key}', '{read}')",
+    ),
+    (
+        "invitations",
+        App,
+        "INSERT INTO invitations (tenant_id, email, role, token_hash, invited_by, expires_at) \
+         VALUES ('{tenant}', '{user}@verify-isolation.invalid', 'user', '{new}', '{user}', CURRENT_TIMESTAMP)",
+    ),
+    (
         "deployment_tasks",
         App,
         "INSERT INTO deployment_tasks (tenant_id, service_id, deployment_id, action, nomad_namespace, nomad_job_id, phase, \
