@@ -87,7 +87,7 @@ impl Fixture {
     async fn claim(&self) -> Claim {
         let worker = WorkerId(uuid());
         let claims = self.database.claim(worker, LEASE, 10).await.unwrap();
-        claims.into_iter().next().expect("a task that is due")
+        claims.into_iter().next().unwrap()
     }
 
     /// The role that works across tenants.
