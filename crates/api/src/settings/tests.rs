@@ -327,7 +327,7 @@ fn a_wrong_value_in_a_file_is_named_with_the_file() {
         ),
         (
             "[servr]\nport = 1\n",
-            "servr.port (config/development.toml): there is no such key; known: auth.password.…, auth.…, cors.…",
+            "servr.port (config/development.toml): there is no such key; known: api_keys.…, audit.…, auth.",
         ),
         ("[server\n", "config/development.toml"),
         (

@@ -6,6 +6,7 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod audit;
 mod canary;
 mod database_away;
 mod draining;
