@@ -136,6 +136,7 @@ pub async fn foreign_ids(
         }
     }
 
+    let secrets = victim.secrets();
     let mut findings = Vec::new();
     let mut answers_to_unknown = BTreeMap::new();
     for attempt in attempts {
@@ -145,7 +146,7 @@ pub async fn foreign_ids(
         };
         let foreign = ask(&attempt.foreign, &attempt.id).await;
         let sent = Sent::of(&attempt.foreign);
-        findings.extend(leaks(operation, &sent, victim, &foreign));
+        findings.extend(leaks(operation, &sent, &secrets, &foreign));
         let as_unknown = match answers_to_unknown.entry(Sent::of(&attempt.unknown)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(ask(&attempt.unknown, &unknown).await),
@@ -155,7 +156,7 @@ pub async fn foreign_ids(
             findings.push(Finding::of(operation, &sent, what));
         }
     }
-    findings.extend(lists(operation, world, victim).await);
+    findings.extend(lists(operation, world, &secrets).await);
     findings
 }
 
@@ -196,7 +197,7 @@ async fn own_path(operation: &Operation, world: &World<'_>, unknown: &str) -> Ve
 }
 
 /// Lists as they are, from where the victim's own page ends, and by what only the victim's rows say.
-async fn lists(operation: &Operation, world: &World<'_>, victim: &Rows) -> Vec<Finding> {
+async fn lists(operation: &Operation, world: &World<'_>, secrets: &[String]) -> Vec<Finding> {
     let parameters = operation.texts_in_query();
     if operation.takes_id() || !parameters.iter().any(|name| name == "cursor") {
         return Vec::new();
@@ -219,7 +220,7 @@ async fn lists(operation: &Operation, world: &World<'_>, victim: &Rows) -> Vec<F
     for values in sent {
         let request = operation.request_of(&world.eve, &values);
         let answer = seen(request, MARK).await;
-        findings.extend(leaks(operation, &Sent::of(&values), victim, &answer));
+        findings.extend(leaks(operation, &Sent::of(&values), secrets, &answer));
     }
     findings
 }
@@ -242,8 +243,7 @@ fn text(answer: &Answer) -> String {
     format!("{}\n{}\n\n{body}", answer.status, lines.join("\n"))
 }
 
-fn leaks(operation: &Operation, sent: &Sent, victim: &Rows, answer: &str) -> Vec<Finding> {
-    let secrets = victim.secrets();
+fn leaks(operation: &Operation, sent: &Sent, secrets: &[String], answer: &str) -> Vec<Finding> {
     let leaked = secrets.iter().filter(|secret| answer.contains(*secret));
     leaked
         .map(|secret| Finding::of(operation, sent, format!("shows {secret} in\n{answer}")))

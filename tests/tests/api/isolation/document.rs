@@ -1,6 +1,6 @@
 //! From the API's description to requests: what stands in the path, the query and the body of each operation.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ pub struct Operation {
     method: Method,
     pub path: String,
     described: Value,
-    document: Value,
+    document: Arc<Value>,
 }
 
 /// What is put into a request: ids in the path, in order of its parameters, and one more parameter or field.
@@ -34,7 +34,7 @@ pub struct Values {
 pub async fn operations(app: &TestApp) -> Vec<Operation> {
     let answer = app.request(Method::GET, "/openapi.json").send().await;
     assert_eq!(answer.status, StatusCode::OK);
-    let document = answer.json();
+    let document = Arc::new(answer.json());
     let paths = document["paths"].as_object().expect("paths");
     let all = paths.iter().flat_map(|(path, item)| {
         let item = item.as_object().expect("operations");

@@ -139,7 +139,7 @@ async fn who_lacks_the_right_is_refused_and_changes_nothing() {
 async fn who_has_the_right_gets_through_with_ids_of_its_own() {
     let mut findings = Vec::new();
     for role in [Role::User, Role::TenantAdmin, Role::Admin] {
-        let app = TestApp::hasty().await;
+        let mut app = TestApp::hasty().await;
         let mut world = World::new(&app).await;
         let own = world.victims_rows().await;
         let mut operations = operations(&app).await;
@@ -158,6 +158,7 @@ async fn who_has_the_right_gets_through_with_ids_of_its_own() {
                 findings.push(Finding::of(operation, &Sent::default(), what));
             }
         }
+        app.stop().await;
     }
     assert!(findings.is_empty(), "{}", report(&findings));
 }
