@@ -11,10 +11,8 @@ use domain::{
 };
 use entity::service_deployment;
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, QueryTrait, Statement,
-    prelude::Uuid,
-    sea_query::{Asterisk, Expr, Func},
+    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QueryTrait,
+    Statement, prelude::Uuid,
 };
 use serde_json::json;
 
@@ -23,7 +21,7 @@ use crate::{
     deployment_queue::REQUEST,
     encryption::{key_statements, task_row},
     idempotency::Answer,
-    page::{Page, PageRequest, Position},
+    page::{self, Page, PageRequest},
     rows::{first, missing, read, timestamp},
     services::{OpenService, by_id, locked, one, one_open},
 };
@@ -125,32 +123,12 @@ impl TenantRead<'_> {
         id: ServiceId,
         request: PageRequest,
     ) -> Result<(Actor, Service, Page<Deployment>), Error> {
-        let of_service = || {
-            service_deployment::Entity::find()
-                .filter(service_deployment::Column::ServiceId.eq(id.0))
-        };
-        let count = of_service()
-            .select_only()
-            .expr_as(Func::count(Expr::col(Asterisk)), "total")
-            .build(DbBackend::Postgres);
-        let (created_at, key) = (
-            service_deployment::Column::CreatedAt,
-            service_deployment::Column::Id,
-        );
-        let mut list = of_service()
-            .order_by_desc(created_at)
-            .order_by_desc(key)
-            .limit(request.limit + 1);
-        if let Some(after) = request.after {
-            list = list.filter(after.before(created_at, key));
-        }
+        use service_deployment::Column;
+        let select = service_deployment::Entity::find().filter(Column::ServiceId.eq(id.0));
+        let [list, count] = page::statements(select, (Column::CreatedAt, Column::Id), request);
         let service = by_id(id).build(DbBackend::Postgres);
-        let statements = [service, list.build(DbBackend::Postgres), count];
-        let (actor, [service, list, count]) = self.fetch(statements).await?;
-        let deployments = list.iter().map(deployment).collect::<Result<_, _>>()?;
-        let page = Page::new(deployments, &count, request.limit, |last: &Deployment| {
-            Position::new(last.created_at, last.id.0)
-        })?;
+        let (actor, [service, list, count]) = self.fetch([service, list, count]).await?;
+        let page = Page::read(&list, &count, request, deployment)?;
         Ok((actor, one(&service)?, page))
     }
 

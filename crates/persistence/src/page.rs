@@ -3,13 +3,16 @@
 use chrono::{DateTime, NaiveDateTime, Utc};
 use domain::Error;
 use sea_orm::{
-    ColumnTrait, ExprTrait, FromQueryResult, QueryResult, prelude::Uuid, sea_query::Expr,
+    DbBackend, EntityTrait, ExprTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult,
+    QuerySelect, QueryTrait, Select, Statement,
+    prelude::Uuid,
+    sea_query::{Asterisk, Expr, Func},
 };
 
-use crate::rows::first;
+use crate::rows::{self, first};
 
 /// The place of a row in a list that is ordered by its creation, newest first.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, FromQueryResult, PartialEq)]
 pub struct Position {
     /// When the row was made.
     pub created_at: NaiveDateTime,
@@ -24,12 +27,6 @@ impl Position {
             created_at: created_at.naive_utc(),
             id,
         }
-    }
-
-    /// The condition for the rows that come after this one.
-    pub(crate) fn before<C: ColumnTrait>(self, created_at: C, id: C) -> Expr {
-        let row = Expr::tuple([Expr::col(created_at), Expr::col(id)]);
-        row.lt(Expr::tuple([self.created_at.into(), self.id.into()]))
     }
 }
 
@@ -60,20 +57,48 @@ struct Count {
     total: i64,
 }
 
+/// The statements for the page that `request` asks of what `select` finds, newest first, and for how many that is. One row
+/// more than the page holds is read, so that the next page is known to exist.
+pub(crate) fn statements<E: EntityTrait>(
+    select: Select<E>,
+    (created_at, id): (E::Column, E::Column),
+    request: PageRequest,
+) -> [Statement; 2] {
+    let count = select
+        .clone()
+        .select_only()
+        .expr_as(Func::count(Expr::col(Asterisk)), "total");
+    let mut list = select
+        .order_by_desc(created_at)
+        .order_by_desc(id)
+        .offset((request.offset > 0).then_some(request.offset))
+        .limit(request.limit + 1);
+    if let Some(after) = request.after {
+        let row = Expr::tuple([Expr::col(created_at), Expr::col(id)]);
+        list = list.filter(row.lt(Expr::tuple([after.created_at.into(), after.id.into()])));
+    }
+    [
+        list.build(DbBackend::Postgres),
+        count.build(DbBackend::Postgres),
+    ]
+}
+
 impl<T> Page<T> {
-    /// The page of `rows`, which were read with one more than `limit`, so that the next page is known to exist.
-    pub(crate) fn new(
-        mut items: Vec<T>,
+    /// What the [`statements`] for `request` were answered with, each row read by `read`.
+    pub(crate) fn read(
+        list: &[QueryResult],
         count: &[QueryResult],
-        limit: u64,
-        position: impl Fn(&T) -> Position,
+        request: PageRequest,
+        read: impl Fn(&QueryResult) -> Result<T, Error>,
     ) -> Result<Self, Error> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let more = items.len() > limit;
-        items.truncate(limit);
-        let next = items.last().filter(|_| more).map(position);
+        let limit = usize::try_from(request.limit).unwrap_or(usize::MAX);
+        let shown = &list[..list.len().min(limit)];
+        let last = shown.last().filter(|_| list.len() > limit);
         let count: Option<Count> = first(count)?;
-        let total = count.map_or(0, |count| u64::try_from(count.total).unwrap_or_default());
-        Ok(Self { items, total, next })
+        Ok(Self {
+            items: shown.iter().map(read).collect::<Result<_, _>>()?,
+            total: count.map_or(0, |count| u64::try_from(count.total).unwrap_or_default()),
+            next: last.map(rows::read).transpose()?,
+        })
     }
 }

@@ -14,15 +14,6 @@ pub(crate) fn first<T: FromQueryResult>(rows: &[QueryResult]) -> Result<Option<T
     rows.first().map(read).transpose()
 }
 
-/// All rows as what the domain calls them.
-pub(crate) fn all<M, T>(rows: &[QueryResult]) -> Result<Vec<T>, Error>
-where
-    M: FromQueryResult,
-    T: TryFrom<M, Error = Error>,
-{
-    rows.iter().map(|row| read::<M>(row)?.try_into()).collect()
-}
-
 /// The schema's timestamps are UTC; those that may be NULL have a default, so a missing one is a defect.
 pub(crate) fn timestamp(value: Option<NaiveDateTime>) -> Result<DateTime<Utc>, Error> {
     value

@@ -11,16 +11,16 @@ use entity::{service, tenant};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Insert, QueryFilter,
-    QueryOrder, QueryResult, QuerySelect, QueryTrait, Statement,
+    QueryResult, QuerySelect, QueryTrait, Statement,
     prelude::Uuid,
-    sea_query::{Asterisk, Expr, Func, LockType, extension::postgres::PgExpr},
+    sea_query::{Expr, LockType, extension::postgres::PgExpr},
 };
 
 use crate::{
     TenantRead, TenantTx,
     encryption::{StoredConfig, TenantKeys, key_statements, service_row},
     idempotency::Answer,
-    page::{Page, PageRequest, Position},
+    page::{self, Page, PageRequest},
     rows::{first, missing, read, timestamp},
 };
 
@@ -101,25 +101,11 @@ impl TenantRead<'_> {
         filter: &ServiceFilter,
         request: PageRequest,
     ) -> Result<(Actor, Page<Service>), Error> {
-        let count = service::Entity::find()
-            .filter(condition(filter))
-            .select_only()
-            .expr_as(Func::count(Expr::col(Asterisk)), "total")
-            .build(DbBackend::Postgres);
-        let mut list = service::Entity::find()
-            .filter(condition(filter))
-            .order_by_desc(service::Column::CreatedAt)
-            .order_by_desc(service::Column::Id)
-            .limit(request.limit + 1);
-        if let Some(after) = request.after {
-            list = list.filter(after.before(service::Column::CreatedAt, service::Column::Id));
-        }
-        let statements = [list.build(DbBackend::Postgres), count];
+        let select = service::Entity::find().filter(condition(filter));
+        let key = (service::Column::CreatedAt, service::Column::Id);
+        let statements = page::statements(select, key, request);
         let (actor, [list, count]) = self.fetch(statements).await?;
-        let services = list.iter().map(service).collect::<Result<Vec<_>, _>>()?;
-        let page = Page::new(services, &count, request.limit, |service| {
-            Position::new(service.created_at, service.id.0)
-        })?;
+        let page = Page::read(&list, &count, request, service)?;
         Ok((actor, page))
     }
 

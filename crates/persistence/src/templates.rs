@@ -8,15 +8,14 @@ use domain::{
 };
 use entity::service_template::{Column, Entity, Model};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, QueryTrait,
+    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryResult, QueryTrait,
     prelude::Uuid,
-    sea_query::{Asterisk, Expr, Func, extension::postgres::PgExpr},
+    sea_query::{Expr, extension::postgres::PgExpr},
 };
 
 use crate::{
     TenantRead,
-    page::{Page, PageRequest, Position},
+    page::{self, Page, PageRequest},
     rows::{missing, read, timestamp},
     services::{containing, stored_type, type_of},
 };
@@ -65,28 +64,10 @@ impl TenantRead<'_> {
         filter: &TemplateFilter,
         request: PageRequest,
     ) -> Result<(Actor, Page<ServiceTemplate>), Error> {
-        let count = Entity::find()
-            .filter(condition(filter))
-            .select_only()
-            .expr_as(Func::count(Expr::col(Asterisk)), "total")
-            .build(DbBackend::Postgres);
-        let mut list = Entity::find()
-            .filter(condition(filter))
-            .order_by_desc(Column::CreatedAt)
-            .order_by_desc(Column::Id)
-            .limit(request.limit + 1);
-        if let Some(after) = request.after {
-            list = list.filter(after.before(Column::CreatedAt, Column::Id));
-        }
-        let statements = [list.build(DbBackend::Postgres), count];
+        let select = Entity::find().filter(condition(filter));
+        let statements = page::statements(select, (Column::CreatedAt, Column::Id), request);
         let (actor, [list, count]) = self.fetch(statements).await?;
-        let templates = list.iter().map(template).collect::<Result<_, _>>()?;
-        let page = Page::new(
-            templates,
-            &count,
-            request.limit,
-            |last: &ServiceTemplate| Position::new(last.created_at, last.id),
-        )?;
+        let page = Page::read(&list, &count, request, template)?;
         Ok((actor, page))
     }
 

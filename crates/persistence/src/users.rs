@@ -8,18 +8,18 @@ use domain::{
 use entity::user;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QueryResult,
-    QuerySelect, QueryTrait, Select, Statement,
+    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect,
+    QueryTrait, Select, Statement,
     prelude::Uuid,
-    sea_query::{Expr, Func},
+    sea_query::Expr,
 };
 
 use crate::{
     Acting, Credential, SYSTEM_USER, SystemTx, TenantRead, TenantTx,
     encryption::insert_keys,
     idempotency::Answer,
-    page::{Page, PageRequest, Position},
-    rows::{all, first, missing, read, timestamp},
+    page::{self, Page, PageRequest},
+    rows::{first, missing, read, timestamp},
 };
 
 /// A user, without the password.
@@ -201,25 +201,10 @@ impl SystemTx {
     /// # Errors
     /// Fails where the database does not answer.
     pub async fn list_users(&self, request: PageRequest) -> Result<Page<User>, Error> {
-        let count = people()
-            .select_only()
-            .expr_as(
-                Func::count(Expr::col(sea_orm::sea_query::Asterisk)),
-                "total",
-            )
-            .build(DbBackend::Postgres);
-        let mut list = people()
-            .order_by_desc(user::Column::CreatedAt)
-            .order_by_desc(user::Column::Id)
-            .offset((request.offset > 0).then_some(request.offset))
-            .limit(request.limit + 1);
-        if let Some(after) = request.after {
-            list = list.filter(after.before(user::Column::CreatedAt, user::Column::Id));
-        }
-        let [list, count] = self.rows([list.build(DbBackend::Postgres), count]).await?;
-        let users = all::<user::Model, User>(&list)?;
-        Page::new(users, &count, request.limit, |user| {
-            Position::new(user.created_at, user.id.0)
+        let key = (user::Column::CreatedAt, user::Column::Id);
+        let [list, count] = self.rows(page::statements(people(), key, request)).await?;
+        Page::read(&list, &count, request, |row| {
+            read::<user::Model>(row)?.try_into()
         })
     }
 

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     entity_tag::{IfMatch, shown, tagged},
-    paging,
+    paging::{self, PageQuery},
     users::{UserView, view},
 };
 use crate::{
@@ -29,12 +29,6 @@ use crate::{
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    /// How many at most; 50 unless said otherwise.
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 200, nullable = false)]
-    limit: Option<String>,
-    /// The `next_cursor` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
     /// How many to pass over, for older clients; a cursor costs less.
     #[param(value_type = Option<u64>, minimum = 0, maximum = 100_000, nullable = false)]
     offset: Option<String>,
@@ -63,17 +57,16 @@ impl<'user> UserList<'user> {
 }
 
 /// List the users of every tenant
-#[utoipa::path(get, path = "/api/v1/admin/users", tag = "admin", params(ListQuery), responses(
+#[utoipa::path(get, path = "/api/v1/admin/users", tag = "admin", params(PageQuery, ListQuery), responses(
     (status = 200, description = "A page of them.", body = UserList),
 ))]
 pub async fn list_users(
     state: Data<Arc<State>>,
     caller: Caller,
+    asked: Query<PageQuery>,
     query: Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let after = query.cursor.as_deref();
-    let mut request = paging::request(query.limit.as_deref(), after)?;
-    request.offset = paging::offset(query.offset.as_deref(), after)?;
+    let request = asked.request_at(query.offset.as_deref())?;
     let page = administration::list_users(&state, &caller, request).await?;
     Ok(HttpResponse::Ok().json(UserList::of(&page)))
 }

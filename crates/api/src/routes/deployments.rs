@@ -16,7 +16,10 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{entity_tag::tagged, paging};
+use super::{
+    entity_tag::tagged,
+    paging::{self, PageQuery},
+};
 use crate::{
     extract::Member,
     idempotency::{IdempotencyKey, answered_for},
@@ -85,18 +88,6 @@ pub struct Accepted<'deployment> {
     deployment: DeploymentView<'deployment>,
 }
 
-/// Which deployments to list.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct ListQuery {
-    /// How many at most; 50 unless said otherwise.
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 200, nullable = false)]
-    limit: Option<String>,
-    /// The `next_cursor` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
-}
-
 /// Whether to wait.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -123,16 +114,16 @@ fn view(deployment: &Deployment) -> DeploymentView<'_> {
 
 /// List a service's deployments
 #[utoipa::path(get, path = "/api/v1/services/{id}/deployments", tag = "deployments",
-    params(("id" = Uuid, Path), ListQuery), responses(
+    params(("id" = Uuid, Path), PageQuery), responses(
     (status = 200, description = "A page of them.", body = DeploymentList),
 ))]
 pub async fn list(
     state: Data<Arc<State>>,
     Member(scope): Member,
     id: Path<Uuid>,
-    query: Query<ListQuery>,
+    asked: Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let request = paging::request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let request = asked.request()?;
     let page = deployments::list(&state, scope, ServiceId(*id), request).await?;
     Ok(HttpResponse::Ok().json(DeploymentList {
         deployments: page.items.iter().map(view).collect(),

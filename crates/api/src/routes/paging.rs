@@ -1,4 +1,4 @@
-//! Cursors: opaque to a client, a row's place in its list to us.
+//! What every list takes, and its cursors: opaque to a client, a row's place in its list to us.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Datelike};
@@ -42,11 +42,39 @@ pub fn cursor(position: Position) -> String {
     URL_SAFE_NO_PAD.encode(format!("{microseconds}.{}", position.id.simple()))
 }
 
-/// The page a client asks for.
-///
-/// # Errors
-/// Names the parameter and what is allowed.
-pub fn request(limit: Option<&str>, after: Option<&str>) -> Result<PageRequest, Error> {
+/// Which part of a list to answer with.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct PageQuery {
+    /// How many at most; 50 unless said otherwise.
+    #[param(value_type = Option<u64>, minimum = 1, maximum = 200, nullable = false)]
+    limit: Option<String>,
+    /// The `next_cursor` of the page before.
+    #[param(nullable = false)]
+    cursor: Option<String>,
+}
+
+impl PageQuery {
+    /// The page a client asks for.
+    ///
+    /// # Errors
+    /// Names the parameter and what is allowed.
+    pub fn request(&self) -> Result<PageRequest, Error> {
+        request(self.limit.as_deref(), self.cursor.as_deref())
+    }
+
+    /// The same, with as many rows passed over as an older client says.
+    ///
+    /// # Errors
+    /// Names what is allowed, and refuses an offset that comes with a cursor.
+    pub fn request_at(&self, offset: Option<&str>) -> Result<PageRequest, Error> {
+        let offset = self::offset(offset, self.cursor.as_deref())?;
+        let request = self.request()?;
+        Ok(PageRequest { offset, ..request })
+    }
+}
+
+fn request(limit: Option<&str>, after: Option<&str>) -> Result<PageRequest, Error> {
     let limit = match limit {
         None => DEFAULT_LIMIT,
         Some(text) => text
@@ -69,11 +97,7 @@ pub fn request(limit: Option<&str>, after: Option<&str>) -> Result<PageRequest, 
     })
 }
 
-/// How many rows to pass over, as older clients say it.
-///
-/// # Errors
-/// Names what is allowed, and refuses one that comes with a cursor.
-pub fn offset(offset: Option<&str>, after: Option<&str>) -> Result<u64, Error> {
+fn offset(offset: Option<&str>, after: Option<&str>) -> Result<u64, Error> {
     let Some(text) = offset else { return Ok(0) };
     if after.is_some() {
         let detail = "can't be combined with a cursor".to_owned();

@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use super::{
     entity_tag::{IfMatch, etag, shown, tagged},
-    paging,
+    paging::{self, PageQuery},
 };
 use crate::{
     extract::{Body, Member},
@@ -34,12 +34,6 @@ use crate::{
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    /// How many at most; 50 unless said otherwise.
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 200, nullable = false)]
-    limit: Option<String>,
-    /// The `next_cursor` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
     /// Of this type.
     #[param(schema_with = schemas::service_type)]
     r#type: Option<String>,
@@ -133,15 +127,16 @@ fn created(service: &Service) -> Answer {
 }
 
 /// List the tenant's services
-#[utoipa::path(get, path = "/api/v1/services", tag = "services", params(ListQuery), responses(
+#[utoipa::path(get, path = "/api/v1/services", tag = "services", params(PageQuery, ListQuery), responses(
     (status = 200, description = "A page of them.", body = ServiceList),
 ))]
 pub async fn list(
     state: Data<Arc<State>>,
     Member(scope): Member,
+    asked: Query<PageQuery>,
     query: Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let request = paging::request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let request = asked.request()?;
     let filter = ServiceFilter {
         service_type: parameter("type", query.r#type.as_deref())?,
         status: parameter("status", query.status.as_deref())?,

@@ -14,7 +14,10 @@ use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{entity_tag::tagged, paging};
+use super::{
+    entity_tag::tagged,
+    paging::{self, PageQuery},
+};
 use crate::{
     extract::Member, openapi::schemas, problem::Problem, query::parameter, state::State,
     use_cases::templates,
@@ -24,12 +27,6 @@ use crate::{
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    /// How many at most; 50 unless said otherwise.
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 200, nullable = false)]
-    limit: Option<String>,
-    /// The `next_cursor` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
     /// Filed under this.
     #[param(nullable = false)]
     category: Option<String>,
@@ -105,15 +102,16 @@ fn view(template: &ServiceTemplate) -> TemplateView<'_> {
 }
 
 /// List the templates the tenant may use
-#[utoipa::path(get, path = "/api/v1/templates", tag = "templates", params(ListQuery), responses(
+#[utoipa::path(get, path = "/api/v1/templates", tag = "templates", params(PageQuery, ListQuery), responses(
     (status = 200, description = "A page of them.", body = TemplateList),
 ))]
 pub async fn list(
     state: Data<Arc<State>>,
     Member(scope): Member,
+    asked: Query<PageQuery>,
     query: Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let request = paging::request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let request = asked.request()?;
     let filter = TemplateFilter {
         category: query.category.clone(),
         service_type: parameter("type", query.r#type.as_deref())?,
