@@ -5,12 +5,15 @@ mod argon;
 mod client;
 mod pgbench;
 mod recording;
+mod server;
 mod stage;
+mod worker;
 
 use std::{error::Error, time::Duration};
 
 use clap::Parser;
-use stage::{Operation, Stage};
+use stage::Stage;
+use worker::Operation;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 

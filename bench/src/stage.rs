@@ -1,7 +1,6 @@
 //! What is measured on: a throw-away PostgreSQL, the server, a tenant with six services, and a tenant for each client.
 
 use std::{
-    collections::BTreeMap,
     fs,
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
@@ -14,7 +13,6 @@ use std::{
 use bytes::Bytes;
 use embedded_postgres::{Binaries, Cluster, Durability};
 use futures::future::try_join_all;
-use nomad_services::{lifecycle::Phase, server, settings::Settings};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -25,6 +23,8 @@ use crate::{
     Result, argon,
     client::Client,
     recording::{PREFIX, Recording},
+    server,
+    worker::{Operation, Worker},
 };
 
 const PASSWORD: &str = "correct horse battery";
@@ -42,28 +42,6 @@ const FORGET: &str = "CREATE FUNCTION bench_forget(uuid) RETURNS void LANGUAGE s
     AS 'DELETE FROM services WHERE tenant_id = $1'; \
     CREATE TABLE bench_clients (number INT PRIMARY KEY, tenant TEXT, owner TEXT); \
     GRANT SELECT ON bench_clients TO PUBLIC";
-
-/// What is measured.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Operation {
-    List,
-    Read,
-    Create,
-    Login,
-}
-
-impl Operation {
-    pub const ALL: [Self; 4] = [Self::List, Self::Read, Self::Create, Self::Login];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::List => "list",
-            Self::Read => "read",
-            Self::Create => "create",
-            Self::Login => "login",
-        }
-    }
-}
 
 /// Who signs in to PostgreSQL, and where.
 pub struct Login {
@@ -103,7 +81,7 @@ impl Stage {
             .permissions(readable)
             .tempdir()?;
         let cluster = Cluster::start(binaries, folder.path(), Durability::Throwaway).await?;
-        let (server, address, stop) = start_server(cluster.url()).await?;
+        let (server, address, stop) = server::start(cluster.url()).await?;
         let mut client = Client::connect(address).await?;
         let mut members = Vec::new();
         for number in 0..=clients {
@@ -308,28 +286,6 @@ impl Stage {
     }
 }
 
-/// One client's request, to be repeated.
-struct Worker {
-    client: Client,
-    method: &'static str,
-    path: String,
-    token: Option<String>,
-    body: Bytes,
-    forget: Option<(tokio_postgres::Client, String)>,
-}
-
-impl Worker {
-    async fn work(&mut self) -> Result<()> {
-        self.client
-            .send(self.method, &self.path, self.token.as_deref(), &self.body)
-            .await?;
-        if let Some((database, sql)) = &self.forget {
-            database.batch_execute(sql).await?;
-        }
-        Ok(())
-    }
-}
-
 impl Member {
     async fn register(client: &mut Client, name: String) -> Result<Self> {
         let email = format!("{name}@example.com");
@@ -368,50 +324,4 @@ async fn connect(config: &tokio_postgres::Config) -> Result<tokio_postgres::Clie
     let (client, connection) = config.connect(NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
-}
-
-/// The server as production runs it, on a thread and a port of its own; it migrates the database first.
-async fn start_server(
-    database: SecretString,
-) -> Result<(JoinHandle<Result<()>>, SocketAddr, oneshot::Sender<()>)> {
-    let (stop, stopped) = oneshot::channel();
-    let (tell, told) = oneshot::channel();
-    let variables: BTreeMap<_, _> = [
-        ("DATABASE_URL", database.expose_secret()),
-        (
-            "ENCRYPTION_KEY",
-            "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-        ),
-        ("JWT_SECRET", "a secret of a benchmark, thirty-two bytes"),
-        ("JWT_TOKEN_DURATION", "24h"),
-        ("SERVER_PORT", "0"),
-        ("METRICS_PORT", "0"),
-        ("ENVIRONMENT", "production"),
-        ("NOMAD_ADDR", "http://127.0.0.1:1"),
-        ("SAAS_MAX_SERVICES_PER_TENANT", "6"),
-        ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
-        ("NOMAD_SERVICES__SERVER__DRAIN_DELAY", "1ms"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
-    let server = std::thread::spawn(move || {
-        actix_web::rt::System::new().block_on(async move {
-            let settings = Settings::from_sources(Path::new("config"), &variables)?;
-            let application = server::build(&settings).await?;
-            let (address, state) = (application.address(), application.state());
-            actix_web::rt::spawn(async move {
-                state.lifecycle.reached(Phase::Serving).await;
-                let _ = tell.send(address);
-            });
-            application.run(async { drop(stopped.await) }).await?;
-            Ok(())
-        })
-    });
-    match told.await {
-        Ok(address) => Ok((server, address, stop)),
-        Err(_) => Err(match server.join() {
-            Ok(Err(error)) => error,
-            _ => "the server did not start".into(),
-        }),
-    }
 }

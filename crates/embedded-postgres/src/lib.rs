@@ -4,11 +4,14 @@
 mod account;
 mod binaries;
 mod cluster;
+mod error;
 mod fetch;
 mod ownership;
+mod place;
 mod predecessor;
 pub mod test_database;
 mod watchdog;
 
 pub use binaries::Binaries;
-pub use cluster::{Cluster, ClusterError, Durability};
+pub use cluster::{Cluster, Durability};
+pub use error::ClusterError;

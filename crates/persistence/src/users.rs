@@ -7,11 +7,8 @@ use domain::{
 };
 use entity::user;
 use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect,
-    QueryTrait, Select, Statement,
-    prelude::Uuid,
-    sea_query::Expr,
+    ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
+    QueryResult, QuerySelect, QueryTrait, Select, Statement, prelude::Uuid, sea_query::Expr,
 };
 
 use crate::{

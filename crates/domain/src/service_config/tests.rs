@@ -3,6 +3,38 @@ use serde_json::{Value, json};
 use super::*;
 
 mod bounds;
+mod forms;
+mod health_check;
+
+/// Code and pointer of everything that is wrong where `field` is `value` and the rest is good.
+fn refusals(field: &str, value: impl Into<Value>) -> Vec<(&'static str, String)> {
+    let mut config = json!({"image": "a"});
+    config[field] = value.into();
+    match ServiceConfig::parse(&config, "") {
+        Ok(_) => Vec::new(),
+        Err(errors) => {
+            assert!(!errors.is_empty(), "a refusal says why");
+            let found = errors.into_iter().map(|error| (error.code, error.pointer));
+            found.collect()
+        }
+    }
+}
+
+fn passes(field: &str, value: impl Into<Value>) {
+    let value = value.into();
+    let found = refusals(field, value.clone());
+    assert!(found.is_empty(), "{value}: {found:?}");
+}
+
+fn fails(field: &str, value: impl Into<Value>, code: &str, pointer: &str) {
+    let value = value.into();
+    let shown = value.to_string().chars().take(80).collect::<String>();
+    assert_eq!(
+        refusals(field, value),
+        [(code, pointer.to_owned())],
+        "{shown}"
+    );
+}
 
 fn document() -> Value {
     json!({

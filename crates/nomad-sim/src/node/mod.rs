@@ -2,6 +2,7 @@
 //! whether they are healthy, and tells the server with a node's usual delay.
 
 mod health;
+mod requests;
 mod tasks;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,7 +13,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 pub use self::health::CheckState;
-pub use self::tasks::TaskError;
+pub use self::requests::TaskError;
 use crate::checks::CheckResult;
 use crate::logs::LogStore;
 use crate::runtime::{TaskHandle, Usage, forget};

@@ -6,8 +6,10 @@ pub mod deployment;
 pub mod evaluation;
 pub mod events;
 pub mod job;
+mod job_status;
 pub mod namespace;
 pub mod node;
+mod save;
 pub mod service;
 pub mod task;
 pub mod variable;
@@ -19,7 +21,7 @@ use chrono::Utc;
 use tokio::sync::mpsc::UnboundedSender;
 use uuid::Uuid;
 
-use self::allocation::{Allocation, ClientStatus};
+use self::allocation::Allocation;
 use self::deployment::Deployment;
 use self::evaluation::{Evaluation, EvaluationStatus};
 use self::events::{Changed, Event, Events};
@@ -143,96 +145,6 @@ impl Cluster {
         });
     }
 
-    /// Saves a version as the job's current one, under the current index.
-    pub fn save_job(&mut self, key: &JobKey, mut version: JobVersion, kind: &'static str) {
-        version.modify_index = self.index;
-        self.tables.jobs = self.index;
-        self.record(
-            kind,
-            Changed::Job {
-                key: key.clone(),
-                job: version.clone(),
-                deleted: false,
-            },
-        );
-        match self.jobs.get_mut(key) {
-            Some(job) => job.put(version),
-            None => {
-                self.jobs.insert(key.clone(), Job::new(version));
-            }
-        }
-    }
-
-    pub fn save_evaluation(&mut self, mut evaluation: Evaluation, kind: &'static str) {
-        evaluation.modify_index = self.index;
-        evaluation.modify_time = Some(Utc::now());
-        self.tables.evaluations = self.index;
-        if evaluation.status == EvaluationStatus::Blocked {
-            self.blocked.insert(evaluation.id);
-        } else {
-            self.blocked.remove(&evaluation.id);
-        }
-        self.owned
-            .entry(evaluation.job_key())
-            .or_default()
-            .evaluations
-            .insert(evaluation.id);
-        self.record(kind, Changed::Evaluation(evaluation.clone()));
-        self.evaluations.insert(evaluation.id, evaluation);
-    }
-
-    pub fn save_deployment(&mut self, mut deployment: Deployment, kind: &'static str) {
-        deployment.modify_index = self.index;
-        self.tables.deployments = self.index;
-        self.owned
-            .entry(deployment.job_key())
-            .or_default()
-            .deployments
-            .insert(deployment.id);
-        self.record(kind, Changed::Deployment(deployment.clone()));
-        self.deployments.insert(deployment.id, deployment);
-    }
-
-    pub fn save_allocation(&mut self, mut allocation: Allocation, kind: &'static str) {
-        allocation.modify_index = self.index;
-        allocation.modify_time = Utc::now();
-        self.tables.allocations = self.index;
-        self.owned
-            .entry(allocation.key.clone())
-            .or_default()
-            .allocations
-            .insert(allocation.id);
-        if let Some(job) = self.jobs.get_mut(&allocation.key) {
-            job.summary_index = self.index;
-        }
-        self.record(kind, Changed::Allocation(allocation.clone()));
-        self.allocations.insert(allocation.id, allocation);
-    }
-
-    pub fn save_service(&mut self, service: ServiceRegistration) {
-        self.tables.services = self.index;
-        self.record("ServiceRegistration", Changed::Service(service.clone()));
-        self.services.insert(service.id.clone(), service);
-    }
-
-    pub fn remove_services(&mut self, allocation: Uuid) {
-        let ids: Vec<String> = self
-            .services
-            .values()
-            .filter(|service| service.allocation == allocation)
-            .map(|service| service.id.clone())
-            .collect();
-        if ids.is_empty() {
-            return;
-        }
-        self.tables.services = self.advance();
-        for id in ids {
-            if let Some(service) = self.services.remove(&id) {
-                self.record("ServiceDeregistration", Changed::Service(service));
-            }
-        }
-    }
-
     /// Takes a job away with its versions, deployments and allocations. Evaluations stay. Returns the allocations.
     pub fn purge(&mut self, key: &JobKey) -> Vec<Uuid> {
         let Some(job) = self.jobs.remove(key) else {
@@ -325,39 +237,6 @@ impl Cluster {
             .max_by_key(|deployment| deployment.create_index)
     }
 
-    fn job_status(&self, key: &JobKey) -> JobStatus {
-        let deploying = self.deployments_of(key).any(Deployment::is_active);
-        if deploying
-            || self
-                .allocations_of(key)
-                .any(|allocation| !allocation.is_terminal())
-        {
-            JobStatus::Running
-        } else if self.evaluations_of(key).any(Evaluation::is_open) {
-            JobStatus::Pending
-        } else {
-            JobStatus::Dead
-        }
-    }
-
-    /// Saves the job's status where it is another one by now.
-    pub fn refresh_job_status(&mut self, key: &JobKey, kind: &'static str) {
-        let status = self.job_status(key);
-        let Some(current) = self
-            .jobs
-            .get(key)
-            .map(|job| &job.current)
-            .filter(|current| current.status != status)
-        else {
-            return;
-        };
-        let changed = JobVersion {
-            status,
-            ..current.clone()
-        };
-        self.save_job(key, changed, kind);
-    }
-
     /// A new, pending evaluation of a job; not saved yet.
     pub fn new_evaluation(&self, key: &JobKey, triggered_by: &'static str) -> Evaluation {
         let job = self.jobs.get(key).map(|job| &job.current);
@@ -416,31 +295,5 @@ impl Cluster {
             }
             self.tables.evaluations = self.index;
         }
-    }
-
-    /// How many allocations of each group are in which state: the job's summary.
-    pub fn summary(&self, key: &JobKey) -> Option<serde_json::Value> {
-        let job = self.jobs.get(key)?;
-        let mut groups = serde_json::Map::new();
-        for group in crate::spec::groups(&job.current.spec) {
-            let name = crate::spec::text(group, "Name");
-            let count = |status: ClientStatus| {
-                self.allocations_of(key)
-                    .filter(|allocation| {
-                        allocation.group == name && allocation.client_status == status
-                    })
-                    .count()
-            };
-            let queued = job.queued.get(name).copied().unwrap_or_default();
-            let summary = serde_json::json!({
-                "Complete": count(ClientStatus::Complete), "Failed": count(ClientStatus::Failed), "Lost": 0, "Queued": queued,
-                "Running": count(ClientStatus::Running), "Starting": count(ClientStatus::Pending), "Unknown": 0,
-            });
-            groups.insert(name.to_owned(), summary);
-        }
-        Some(serde_json::json!({
-            "Children": {"Dead": 0, "Pending": 0, "Running": 0}, "CreateIndex": job.current.create_index, "JobID": key.id,
-            "ModifyIndex": job.summary_index, "Namespace": key.namespace, "Summary": groups,
-        }))
     }
 }

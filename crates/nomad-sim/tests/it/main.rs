@@ -10,6 +10,7 @@ mod deployments;
 mod failures;
 mod faults;
 mod jobs;
+mod placement;
 mod scale;
 mod support;
 mod surroundings;
