@@ -16,7 +16,7 @@ use crate::{
     SystemTx, TenantRead, TenantTx, audit,
     callers::{networks, scopes},
     idempotency::Answer,
-    page::{Page, PageRequest, Position},
+    page::{Page, PageRequest},
     rows::{first, read, timestamp},
 };
 
@@ -193,10 +193,7 @@ impl TenantRead<'_> {
             ],
         );
         let (actor, [list, count]) = self.fetch([list, statement(COUNT, [])]).await?;
-        let keys = list.iter().map(key).collect::<Result<Vec<_>, _>>()?;
-        let page = Page::new(keys, &count, request.limit, |key| {
-            Position::new(key.created_at, key.id)
-        })?;
+        let page = Page::read(&list, &count, request, key)?;
         Ok((actor, page))
     }
 

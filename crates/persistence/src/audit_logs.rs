@@ -6,10 +6,8 @@ use chrono::{DateTime, Utc};
 use domain::{AuditLog, Error, TenantId, UserId, policy::Actor};
 use entity::audit_log::{Column, Entity, Model};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
-    QueryResult, QuerySelect, QueryTrait, Statement,
-    prelude::Uuid,
-    sea_query::{Asterisk, Expr, Func},
+    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult,
+    QueryTrait, Statement, prelude::Uuid,
 };
 use transparency_log::{
     Hash, Leaf,
@@ -19,7 +17,7 @@ use transparency_log::{
 use crate::{
     TenantRead,
     audit_seal::{hashes, hashes_at, signed, unsigned},
-    page::{Page, PageRequest, Position},
+    page::{self, Page, PageRequest},
     rows::{first, missing, read, timestamp},
 };
 
@@ -112,25 +110,10 @@ impl TenantRead<'_> {
         filter: &AuditLogFilter,
         request: PageRequest,
     ) -> Result<(Actor, Page<AuditLog>), Error> {
-        let count = Entity::find()
-            .filter(condition(filter))
-            .select_only()
-            .expr_as(Func::count(Expr::col(Asterisk)), "total")
-            .build(DbBackend::Postgres);
-        let mut list = Entity::find()
-            .filter(condition(filter))
-            .order_by_desc(Column::CreatedAt)
-            .order_by_desc(Column::Id)
-            .limit(request.limit + 1);
-        if let Some(after) = request.after {
-            list = list.filter(after.before(Column::CreatedAt, Column::Id));
-        }
-        let statements = [list.build(DbBackend::Postgres), count];
+        let select = Entity::find().filter(condition(filter));
+        let statements = page::statements(select, (Column::CreatedAt, Column::Id), request);
         let (actor, [list, count]) = self.fetch(statements).await?;
-        let rows = list.iter().map(audit_log).collect::<Result<_, _>>()?;
-        let page = Page::new(rows, &count, request.limit, |last: &AuditLog| {
-            Position::new(last.created_at, last.id)
-        })?;
+        let page = Page::read(&list, &count, request, audit_log)?;
         Ok((actor, page))
     }
 

@@ -10,7 +10,7 @@ use sea_orm::{
 use crate::{
     SystemTx, TenantRead, TenantTx, User, audit,
     idempotency::Answer,
-    page::{Page, PageRequest, Position},
+    page::{Page, PageRequest},
     rows::{first, read},
     users::{NewUser, one as user},
 };
@@ -138,10 +138,7 @@ impl TenantRead<'_> {
             ],
         );
         let (actor, [list, count]) = self.fetch([list, statement(COUNT, [])]).await?;
-        let invitations = list.iter().map(invitation).collect::<Result<Vec<_>, _>>()?;
-        let page = Page::new(invitations, &count, request.limit, |last| {
-            Position::new(last.created_at, last.id)
-        })?;
+        let page = Page::read(&list, &count, request, invitation)?;
         Ok((actor, page))
     }
 

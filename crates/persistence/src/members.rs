@@ -2,18 +2,15 @@
 //! stays. A tenant's last active administrator can't go: the tenant's row is locked while that is decided.
 
 use domain::{Error, Role, UserId, policy::Actor, user::MemberChange};
-use entity::user::{Column, Model};
-use sea_orm::{
-    DbBackend, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Statement,
-    sea_query::{Asterisk, Expr, Func},
-};
+use entity::user::Column;
+use sea_orm::{DbBackend, FromQueryResult, Statement};
 
 use crate::{
     TenantRead, TenantTx, User,
-    page::{Page, PageRequest, Position},
-    rows::{all, first, missing},
+    page::{self, Page, PageRequest},
+    rows::{first, missing},
     services::lock_tenant,
-    users::{by_id, found, locked, people, standing},
+    users::{by_id, found, locked, people, person, standing},
 };
 
 /// The tenant's active administrators, besides one user, and whether another is among them.
@@ -44,23 +41,9 @@ impl TenantRead<'_> {
     /// # Errors
     /// `unauthenticated` where the caller is not active any more.
     pub async fn list_members(&self, request: PageRequest) -> Result<(Actor, Page<User>), Error> {
-        let count = people()
-            .select_only()
-            .expr_as(Func::count(Expr::col(Asterisk)), "total")
-            .build(DbBackend::Postgres);
-        let mut list = people()
-            .order_by_desc(Column::CreatedAt)
-            .order_by_desc(Column::Id)
-            .limit(request.limit + 1);
-        if let Some(after) = request.after {
-            list = list.filter(after.before(Column::CreatedAt, Column::Id));
-        }
-        let statements = [list.build(DbBackend::Postgres), count];
+        let statements = page::statements(people(), (Column::CreatedAt, Column::Id), request);
         let (actor, [list, count]) = self.fetch(statements).await?;
-        let members = all::<Model, User>(&list)?;
-        let page = Page::new(members, &count, request.limit, |user| {
-            Position::new(user.created_at, user.id.0)
-        })?;
+        let page = Page::read(&list, &count, request, person)?;
         Ok((actor, page))
     }
 

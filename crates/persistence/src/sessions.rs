@@ -13,7 +13,7 @@ use sea_orm::{
 use crate::{
     Acting, Credential, SystemTx, audit,
     idempotency::Answer,
-    page::{Page, PageRequest, Position},
+    page::{Page, PageRequest},
     rows::{first, missing, read},
     sign_in::{self, Credentials},
 };
@@ -37,11 +37,11 @@ pub struct OwnSession {
 
 #[derive(FromQueryResult)]
 struct Row {
-    family_id: Uuid,
+    id: Uuid,
     ip_address: Option<String>,
     user_agent: Option<String>,
-    signed_in_at: Timestamp,
     created_at: Timestamp,
+    last_used_at: Timestamp,
     expires_at: Timestamp,
 }
 
@@ -49,6 +49,9 @@ struct Row {
 struct Changed {
     changed: i64,
 }
+
+const SELECT: &str = "SELECT family_id AS id, ip_address, user_agent, signed_in_at AS created_at, \
+     created_at AS last_used_at, expires_at";
 
 const ALIVE: &str = "FROM refresh_tokens WHERE user_id = $1 AND used_at IS NULL AND revoked_at IS NULL \
      AND expires_at > CURRENT_TIMESTAMP";
@@ -75,11 +78,11 @@ fn statement<const N: usize>(sql: &str, values: [Value; N]) -> Statement {
 fn session(row: &QueryResult) -> Result<OwnSession, Error> {
     let row: Row = read(row)?;
     Ok(OwnSession {
-        id: row.family_id,
+        id: row.id,
         ip_address: row.ip_address.and_then(|address| address.parse().ok()),
         user_agent: row.user_agent,
-        created_at: row.signed_in_at.and_utc(),
-        last_used_at: row.created_at.and_utc(),
+        created_at: row.created_at.and_utc(),
+        last_used_at: row.last_used_at.and_utc(),
         expires_at: row.expires_at.and_utc(),
     })
 }
@@ -109,7 +112,7 @@ impl SystemTx {
         let after = request.after;
         let limit = i64::try_from(request.limit + 1).map_err(Error::internal)?;
         let list = statement(
-            &format!("SELECT * {ALIVE} {PAGE}"),
+            &format!("{SELECT} {ALIVE} {PAGE}"),
             [
                 user.0.into(),
                 after.map(|after| after.created_at).into(),
@@ -122,10 +125,7 @@ impl SystemTx {
             [user.0.into()],
         );
         let (actor, [list, count]) = self.enter(acting, credential, [list, count]).await?;
-        let sessions = list.iter().map(session).collect::<Result<Vec<_>, _>>()?;
-        let page = Page::new(sessions, &count, request.limit, |session| {
-            Position::new(session.created_at, session.id)
-        })?;
+        let page = Page::read(&list, &count, request, session)?;
         Ok((actor, page))
     }
 

@@ -4,17 +4,15 @@ use chrono::{DateTime, Utc};
 use domain::{Error, Plan, TenantId, policy::Actor, tenant::TenantChange};
 use entity::tenant::{ActiveModel, Column, Entity, Model};
 use sea_orm::{
-    ActiveValue::Set,
-    ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryOrder, QueryResult, QuerySelect,
-    QueryTrait, Statement,
-    sea_query::{Asterisk, Expr, Func},
+    ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryResult, QuerySelect,
+    QueryTrait, Statement, sea_query::Expr,
 };
 
 use crate::{
     SystemTx, TenantRead, TenantTx, audit,
     idempotency::Answer,
-    page::{Page, PageRequest, Position},
-    rows::{all, first, missing, timestamp},
+    page::{self, Page, PageRequest},
+    rows::{first, missing, read, timestamp},
 };
 
 /// A tenant.
@@ -135,22 +133,9 @@ impl SystemTx {
     /// # Errors
     /// Fails where the database does not answer.
     pub async fn list_tenants(&self, request: PageRequest) -> Result<Page<Tenant>, Error> {
-        let count = Entity::find()
-            .select_only()
-            .expr_as(Func::count(Expr::col(Asterisk)), "total")
-            .build(DbBackend::Postgres);
-        let mut list = Entity::find()
-            .order_by_desc(Column::CreatedAt)
-            .order_by_desc(Column::Id)
-            .limit(request.limit + 1);
-        if let Some(after) = request.after {
-            list = list.filter(after.before(Column::CreatedAt, Column::Id));
-        }
-        let [list, count] = self.rows([list.build(DbBackend::Postgres), count]).await?;
-        let tenants = all::<Model, Tenant>(&list)?;
-        Page::new(tenants, &count, request.limit, |tenant| {
-            Position::new(tenant.created_at, tenant.id.0)
-        })
+        let statements = page::statements(Entity::find(), (Column::CreatedAt, Column::Id), request);
+        let [list, count] = self.rows(statements).await?;
+        Page::read(&list, &count, request, |row| read::<Model>(row)?.try_into())
     }
 
     /// The tenant with this id.

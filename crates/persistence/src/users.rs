@@ -16,7 +16,7 @@ use crate::{
     encryption::insert_keys,
     idempotency::Answer,
     page::{self, Page, PageRequest},
-    rows::{first, missing, read, timestamp},
+    rows::{missing, read, timestamp},
 };
 
 /// A user, without the password.
@@ -200,9 +200,7 @@ impl SystemTx {
     pub async fn list_users(&self, request: PageRequest) -> Result<Page<User>, Error> {
         let key = (user::Column::CreatedAt, user::Column::Id);
         let [list, count] = self.rows(page::statements(people(), key, request)).await?;
-        Page::read(&list, &count, request, |row| {
-            read::<user::Model>(row)?.try_into()
-        })
+        Page::read(&list, &count, request, person)
     }
 
     /// Changes what a platform administrator may change of a user, and commits.
@@ -344,9 +342,12 @@ fn updated(id: UserId, change: user::ActiveModel) -> Statement {
     DbBackend::Postgres.build(update.returning_all())
 }
 
+pub(crate) fn person(row: &QueryResult) -> Result<User, Error> {
+    read::<user::Model>(row)?.try_into()
+}
+
 pub(crate) fn found(rows: &[QueryResult]) -> Result<Option<User>, Error> {
-    let row: Option<user::Model> = first(rows)?;
-    row.map(User::try_from).transpose()
+    rows.first().map(person).transpose()
 }
 
 pub(crate) fn one(rows: &[QueryResult]) -> Result<User, Error> {

@@ -9,6 +9,7 @@
 
 mod admin;
 mod app;
+mod audit;
 mod audit_logs;
 mod auth;
 mod browsers;

@@ -15,7 +15,10 @@ use transparency_log::Hash;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::{entity_tag::tagged, paging};
+use super::{
+    entity_tag::tagged,
+    paging::{self, PageQuery},
+};
 use crate::{extract::Member, problem::Problem, state::State, use_cases::audit_logs};
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -95,12 +98,6 @@ pub struct ConsistencyProof {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ListQuery {
-    /// How many at most; 50 unless said otherwise.
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 200, nullable = false)]
-    limit: Option<String>,
-    /// The `next_cursor` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
     /// Done by this user.
     #[param(value_type = Option<Uuid>, nullable = false)]
     user_id: Option<String>,
@@ -228,16 +225,17 @@ fn encoded(hash: &Hash) -> String {
 }
 
 /// List what was done in the tenant
-#[utoipa::path(get, path = "/api/v1/audit-logs", tag = "audit", params(ListQuery), responses(
+#[utoipa::path(get, path = "/api/v1/audit-logs", tag = "audit", params(PageQuery, ListQuery), responses(
     (status = 200, description = "A page of the trail.", body = AuditLogList),
 ))]
 pub async fn list(
     state: Data<Arc<State>>,
     Member(scope): Member,
+    asked: Query<PageQuery>,
     query: Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
     let query = query.into_inner();
-    let request = paging::request(query.limit.as_deref(), query.cursor.as_deref())?;
+    let request = asked.request()?;
     let (from, to) = (query.from.as_deref(), query.to.as_deref());
     let user_id = query.user_id.as_deref();
     let filter = filter(user_id, query.action, query.resource, from, to)?;

@@ -14,28 +14,6 @@ const MAX_LIMIT: u64 = 200;
 /// The cost of an offset grows with it.
 const MAX_OFFSET: u64 = 100_000;
 
-/// Which part of a list to answer with.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct PageQuery {
-    /// How many at most; 50 unless said otherwise.
-    #[param(value_type = Option<u64>, minimum = 1, maximum = 200, nullable = false)]
-    limit: Option<String>,
-    /// The `next_cursor` of the page before.
-    #[param(nullable = false)]
-    cursor: Option<String>,
-}
-
-impl PageQuery {
-    /// The page a client asks for.
-    ///
-    /// # Errors
-    /// As [`request`].
-    pub fn request(&self) -> Result<PageRequest, Error> {
-        request(self.limit.as_deref(), self.cursor.as_deref())
-    }
-}
-
 /// The text a client sends back to get the page after `position`.
 pub fn cursor(position: Position) -> String {
     let microseconds = position.created_at.and_utc().timestamp_micros();

@@ -27,15 +27,6 @@ const OF_THE_SEALER: [&str; 5] = [
     "audit_archives",
 ];
 
-/// Tables that the sealer of the audit trail fills beside the requests, when it comes to it.
-const OF_THE_SEALER: [&str; 5] = [
-    "audit_archives",
-    "audit_checkpoints",
-    "audit_hashes",
-    "audit_leaves",
-    "audit_pending",
-];
-
 /// The victim's people, the attacker, and somebody who runs the platform.
 pub struct World<'app> {
     app: &'app TestApp,
