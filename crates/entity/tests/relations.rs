@@ -83,13 +83,13 @@ async fn every_column_of_every_table_is_read_in_its_own_type() {
     let (connection, _) = connect(&database).await;
     tenant_with(&connection, 1).await;
     connection.execute_unprepared(REMAINING_ROWS).await.unwrap();
-    macro_rules! reads_one {
+    macro_rules! reads {
         ($($table:ident),+) => {$(
             let rows = nomad_services_entity::$table::Entity::find().all(&connection).await.unwrap();
-            assert_eq!(rows.len(), 1, stringify!($table));
+            assert!(!rows.is_empty(), stringify!($table));
         )+};
     }
-    reads_one!(
+    reads!(
         tenant,
         user,
         service,
@@ -107,20 +107,20 @@ async fn every_column_of_every_table_is_read_in_its_own_type() {
 /// A row for each table that [`tenant_with`] leaves empty, with a value in every column.
 const REMAINING_ROWS: &str = "
     INSERT INTO service_templates (name, type, description, icon, category, tags, config, created_by)
-        SELECT '', 'custom', '', '', '', ARRAY['one', 'two'], '{}', id FROM users;
+        SELECT '', 'custom', '', '', '', ARRAY['one', 'two'], '{}', id FROM users WHERE tenant_id IS NOT NULL;
     INSERT INTO audit_logs (user_id, tenant_id, action, resource, details, ip_address, user_agent)
-        SELECT id, tenant_id, '', '', '', '', '' FROM users;
+        SELECT id, tenant_id, '', '', '', '', '' FROM users WHERE tenant_id IS NOT NULL;
     INSERT INTO api_keys (name, key, user_id, tenant_id, expires_at, last_used)
-        SELECT '', '', id, tenant_id, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM users;
+        SELECT '', '', id, tenant_id, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM users WHERE tenant_id IS NOT NULL;
     INSERT INTO deployment_tasks (tenant_id, service_id, deployment_id, action, nomad_namespace, nomad_job_id,
             request, job, spec_hash, phase, reason, lease_owner, lease_until, deadline_at, finished_at)
         SELECT tenant_id, services.id, service_deployments.id, 'start', '', '', '{}', '{}', '', '{}', '', services.id,
             CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP
         FROM services JOIN service_deployments ON service_id = services.id;
     INSERT INTO refresh_tokens (family_id, user_id, token_hash, expires_at, used_at, revoked_at)
-        SELECT id, id, '', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM users;
+        SELECT id, id, '', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM users WHERE tenant_id IS NOT NULL;
     INSERT INTO idempotency_keys (user_id, key, fingerprint, status, response, location, etag)
-        SELECT id, '', '', 201, '{}', '', '' FROM users;
+        SELECT id, '', '', 201, '{}', '', '' FROM users WHERE tenant_id IS NOT NULL;
     UPDATE subscriptions SET price_per_month = 12.34, max_services = 5,
         current_period_start = CURRENT_TIMESTAMP, current_period_end = CURRENT_TIMESTAMP";
 

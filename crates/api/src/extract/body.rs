@@ -99,7 +99,9 @@ async fn ensure_nothing(request: &HttpRequest, payload: Payload) -> Result<(), P
             .keys()
             .map(|name| refuse(&format!("/{}", name.replace('~', "~0").replace('/', "~1"))))
             .collect(),
-        _ => vec![Violation::new("wrong_type", "must be absent, or an object").at("")],
+        // How some clients write that there is nothing.
+        Value::Null => Vec::new(),
+        _ => vec![Violation::new("wrong_type", "must be absent, null or an object").at("")],
     };
     if refused.is_empty() {
         return Ok(());
