@@ -72,10 +72,7 @@ impl Fingerprints {
     /// from it.
     pub(crate) fn of_spec(&self, spec: &Value) -> Result<String, Error> {
         let fingerprint = self.of_parts(["spec", "", "", &spec.to_string()])?;
-        Ok(fingerprint
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(hex::encode(fingerprint))
     }
 
     fn of_parts(&self, parts: [&str; 4]) -> Result<Vec<u8>, Error> {

@@ -3,7 +3,7 @@
 
 use std::{cell::RefCell, fmt};
 
-use domain::{FieldError, Violation};
+use domain::{FieldError, Violation, pointer::child};
 use serde::{
     Deserializer,
     de::{DeserializeSeed, MapAccess, SeqAccess, Visitor},
@@ -71,9 +71,7 @@ impl Reading {
         let pointer = progress
             .path
             .iter()
-            .fold(String::new(), |pointer, segment| {
-                pointer + "/" + &segment.replace('~', "~0").replace('/', "~1")
-            });
+            .fold(String::new(), |pointer, segment| child(&pointer, segment));
         let message = violation.detail.clone();
         progress.violation.get_or_insert(violation.at(pointer));
         E::custom(message)

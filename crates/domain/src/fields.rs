@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::{FieldError, Violation};
+use crate::{FieldError, Violation, pointer::child};
 
 /// An object being read: what has been asked for is known, the rest is refused in the end.
 #[derive(Debug)]
@@ -115,8 +115,7 @@ impl<'input> Fields<'input> {
         {
             let allowed: Vec<_> = self.known.iter().copied().collect();
             let detail = format!("is not a field; these are: {}", allowed.join(", "));
-            let name = name.replace('~', "~0").replace('/', "~1");
-            let pointer = format!("{}/{name}", self.pointer);
+            let pointer = child(&self.pointer, name);
             self.errors
                 .push(Violation::new("unknown_field", detail).at(pointer));
         }

@@ -12,6 +12,7 @@ pub mod id;
 pub mod invitation;
 pub mod password;
 pub mod plan;
+pub mod pointer;
 pub mod policy;
 pub mod scopes;
 pub mod secret;

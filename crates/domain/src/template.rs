@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::{FieldError, Violation};
+use crate::{FieldError, Violation, pointer::child};
 
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
@@ -123,11 +123,6 @@ pub(crate) fn for_each_text(value: &Value, pointer: &str, visit: &mut impl FnMut
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
-}
-
-/// The pointer of the field `name` of what stands at `pointer`.
-pub(crate) fn child(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use domain::{
     policy::Actor,
 };
 use sea_orm::{
-    DbBackend, FromQueryResult, QueryResult, Statement, Value,
+    FromQueryResult, QueryResult, Statement,
     prelude::{DateTime as Timestamp, Uuid},
 };
 
@@ -18,6 +18,7 @@ use crate::{
     idempotency::Answer,
     page::{Page, PageRequest},
     rows::{first, read, timestamp},
+    statement::statement,
 };
 
 /// An API key, without the key.
@@ -133,10 +134,6 @@ const FIND_OWNER: &str = "WITH found AS ( \
          WHERE id = (SELECT id FROM found WHERE is_active AND (expires_at IS NULL OR expires_at > CURRENT_TIMESTAMP)) \
            AND (last_used IS NULL OR last_used <= CURRENT_TIMESTAMP - $2 * INTERVAL '1 second') \
      ) SELECT id, user_id, tenant_id FROM found WHERE tenant_id IS NOT NULL";
-
-fn statement<const N: usize>(sql: &str, values: [Value; N]) -> Statement {
-    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
-}
 
 fn by_id(id: Uuid, lock: &str) -> Statement {
     statement(&format!("{SELECT} WHERE k.id = $1 {lock}"), [id.into()])

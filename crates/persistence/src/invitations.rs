@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{Error, Role, TenantId, UserId, invitation::NewInvitation, policy::Actor};
 use sea_orm::{
-    DbBackend, FromQueryResult, QueryResult, Statement, Value,
+    FromQueryResult, QueryResult, Statement,
     prelude::{DateTime as Timestamp, Uuid},
 };
 
@@ -12,6 +12,7 @@ use crate::{
     idempotency::Answer,
     page::{Page, PageRequest},
     rows::{first, read},
+    statement::statement,
     users::{NewUser, one as user},
 };
 
@@ -92,10 +93,6 @@ const INSERT_MEMBER: &str = "INSERT INTO users (id, email, username, password, f
 
 const ACCEPT: &str =
     "UPDATE invitations SET accepted_at = CURRENT_TIMESTAMP, accepted_by = $2 WHERE id = $1";
-
-fn statement<const N: usize>(sql: &str, values: [Value; N]) -> Statement {
-    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
-}
 
 fn by_id(id: Uuid) -> Statement {
     statement("SELECT * FROM invitations WHERE id = $1", [id.into()])

@@ -21,6 +21,7 @@ mod scope;
 pub mod services;
 pub mod sessions;
 pub mod sign_in;
+mod statement;
 pub mod templates;
 pub mod tenants;
 pub mod throttles;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use chrono::{DateTime, Utc};
 use domain::{Error, UserId, policy::Actor};
 use sea_orm::{
-    DbBackend, FromQueryResult, QueryResult, Statement, Value,
+    FromQueryResult, QueryResult, Statement,
     prelude::{DateTime as Timestamp, Uuid},
 };
 
@@ -16,6 +16,7 @@ use crate::{
     page::{Page, PageRequest},
     rows::{first, missing, read},
     sign_in::{self, Credentials},
+    statement::statement,
 };
 
 /// A session, as its user recognises it.
@@ -70,10 +71,6 @@ const END_OTHERS: &str = "UPDATE refresh_tokens SET revoked_at = CURRENT_TIMESTA
 const SET_PASSWORD: &str = "WITH done AS (UPDATE users SET password = $3, updated_at = CURRENT_TIMESTAMP \
          WHERE id = $1 AND password = $2 RETURNING 1) \
      SELECT COUNT(*) AS changed FROM done";
-
-fn statement<const N: usize>(sql: &str, values: [Value; N]) -> Statement {
-    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
-}
 
 fn session(row: &QueryResult) -> Result<OwnSession, Error> {
     let row: Row = read(row)?;

@@ -13,6 +13,7 @@ use crate::{
     Origin, SystemTx, User,
     rows::{first, read},
     scope::printable,
+    statement::statement,
 };
 
 /// What a password is compared with, and whose it is.
@@ -123,10 +124,6 @@ impl SystemTx {
 #[derive(FromQueryResult)]
 struct Ended {
     family_id: Uuid,
-}
-
-fn statement<const N: usize>(sql: &str, values: [sea_orm::Value; N]) -> Statement {
-    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
 }
 
 pub(crate) fn credentials(rows: &[QueryResult]) -> Result<Option<Credentials>, Error> {

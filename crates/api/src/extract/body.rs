@@ -13,7 +13,7 @@ use actix_web::{
     middleware::Next,
     web::BytesMut,
 };
-use domain::{Error, Violation};
+use domain::{Error, Violation, pointer::child};
 use futures::StreamExt;
 use serde_json::Value;
 
@@ -95,10 +95,7 @@ async fn ensure_nothing(request: &HttpRequest, payload: Payload) -> Result<(), P
     };
     let document = json::read(&body, limits(request)?.json).map_err(refused)?;
     let refused: Vec<_> = match document {
-        Value::Object(fields) => fields
-            .keys()
-            .map(|name| refuse(&format!("/{}", name.replace('~', "~0").replace('/', "~1"))))
-            .collect(),
+        Value::Object(fields) => fields.keys().map(|name| refuse(&child("", name))).collect(),
         // How some clients write that there is nothing.
         Value::Null => Vec::new(),
         _ => vec![Violation::new("wrong_type", "must be absent, null or an object").at("")],

@@ -18,11 +18,7 @@ pub(super) fn shown(view: &impl Serialize) -> Map<String, Value> {
 /// Changes with every change of what an answer shows.
 pub(super) fn etag(shown: &Map<String, Value>) -> String {
     let digest = Sha256::digest(Value::from(shown.clone()).to_string());
-    let text: String = digest[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("\"{text}\"")
+    format!("\"{}\"", hex::encode(&digest[..16]))
 }
 
 /// A single resource, with its tag.

@@ -135,10 +135,7 @@ impl AccessTokens {
 
 /// Names a secret without telling anything of it.
 fn key_id(secret: &[u8]) -> String {
-    Sha256::digest(secret)[..6]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(&Sha256::digest(secret)[..6])
 }
 
 #[cfg(test)]

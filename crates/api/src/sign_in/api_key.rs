@@ -25,8 +25,7 @@ pub fn generate() -> ApiKeyText {
 /// What the database keeps of a key: it is found by this, and can't be made from it.
 pub fn stored(key: &ApiKeyText) -> String {
     let digest = Sha256::digest(key.expose().as_bytes());
-    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}${digest}", key.public_id())
+    format!("{}${}", key.public_id(), hex::encode(digest))
 }
 
 /// Whose the keys are that were used here lately. Neither a key's owner nor its tenant ever changes, so this says only in

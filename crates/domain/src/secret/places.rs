@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::SEALED;
-use crate::{FieldError, Violation, template::child};
+use crate::{FieldError, Violation, pointer::child};
 
 /// What a configuration belongs to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{Holder, secret_pointers};
-use crate::{Error, Result, TenantId, template::child};
+use crate::{Error, Result, TenantId, pointer::child};
 
 /// The name that makes an object an encrypted value: `{"$enc": {"v", "kid", "n", "ct"}}`.
 pub const SEALED: &str = "$enc";

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     FieldError, PositiveDuration, Violation,
     fields::{Fields, number, text},
+    pointer::child,
     secret::{in_config, may_be_secret, refuse_sealed},
 };
 
@@ -211,8 +212,7 @@ fn named_values(
             }
             Ok((name.clone(), text.to_owned()))
         };
-        let escaped = name.replace('~', "~0").replace('/', "~1");
-        parse().map_err(|refused| refused.at(format!("{pointer}/{escaped}")))
+        parse().map_err(|refused| refused.at(child(pointer, name)))
     });
     Ok(SecretValues(
         collect(parsed)?.into_iter().collect::<BTreeMap<_, _>>(),

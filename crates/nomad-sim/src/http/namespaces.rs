@@ -88,7 +88,7 @@ fn put(call: &Call, name: &str) -> Result<Answer, ApiError> {
             "{}\0{}\0{:?}\0{:?}",
             namespace.name, namespace.description, namespace.meta, namespace.capabilities
         ));
-        namespace.hash = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+        namespace.hash = hex::encode(digest);
         cluster.namespaces.insert(namespace.name.clone(), namespace);
         index
     });

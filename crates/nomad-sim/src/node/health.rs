@@ -86,10 +86,7 @@ pub fn checks_of(allocation: &Allocation) -> Vec<CheckState> {
                 text(check, "Name")
             );
             found.push(CheckState {
-                id: Sha256::digest(identity)
-                    .iter()
-                    .map(|byte| format!("{byte:02x}"))
-                    .collect(),
+                id: hex::encode(Sha256::digest(identity)),
                 service: text(service, "Name").to_owned(),
                 check: check.clone(),
                 port,

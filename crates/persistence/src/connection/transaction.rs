@@ -99,8 +99,7 @@ impl TenantTx {
 
     /// The tenant whose context it has.
     pub(crate) fn tenant(&self) -> Result<TenantId, Error> {
-        let scope = self.scope.as_ref().ok_or_else(Error::unauthenticated)?;
-        Ok(scope.tenant)
+        Ok(self.scope()?.tenant)
     }
 
     /// The first statements together with the caller's standing, in one round trip.
@@ -111,30 +110,23 @@ impl TenantTx {
         &mut self,
         statements: [Statement; N],
     ) -> Result<(Actor, [Vec<QueryResult>; N]), Error> {
-        let scope = self.scope.clone().ok_or_else(Error::unauthenticated)?;
+        let scope = self.scope()?.clone();
         let mut sent = Vec::with_capacity(N + 1);
         sent.push(callers::of_scope(&scope));
         sent.extend(statements);
         let answers = self.first(&sent).await?;
-        let mut rows = answers
-            .iter()
-            .map(|answer| answer.results().map_err(Error::internal));
-        let actor = callers::member(&scope, &rows.next().unwrap_or(Ok(Vec::new()))?)?;
-        let mut collected = Vec::with_capacity(N);
-        for result in rows {
-            collected.push(result?);
-        }
-        let mut collected = collected.into_iter();
-        Ok((
-            actor,
-            std::array::from_fn(|_| collected.next().unwrap_or_default()),
-        ))
+        let (caller, answers) = standing_first(&answers)?;
+        let actor = callers::member(&scope, &caller)?;
+        Ok((actor, collect(answers)?))
     }
 
     /// Whose transaction it is.
     pub(crate) fn caller(&self) -> Result<UserId, Error> {
-        let scope = self.scope.as_ref().ok_or_else(Error::unauthenticated)?;
-        Ok(scope.user)
+        Ok(self.scope()?.user)
+    }
+
+    fn scope(&self) -> Result<&TenantScope, Error> {
+        self.scope.as_ref().ok_or_else(Error::unauthenticated)
     }
 
     /// Sends the opening statements, on another connection where this one turns out to be broken: nothing has happened yet.
@@ -198,11 +190,8 @@ impl SystemTx {
         sent.push(callers::statement(user, credential));
         sent.extend(statements);
         let answers = self.send(&sent, false).await.map_err(crate::error::of)?;
-        let (caller, answers) = answers
-            .split_first()
-            .ok_or_else(|| Error::internal("nothing was answered"))?;
-        let rows = caller.results().map_err(Error::internal)?;
-        let actor = callers::actor(user, &acting.origin, &rows)?;
+        let (caller, answers) = standing_first(&answers)?;
+        let actor = callers::actor(user, &acting.origin, &caller)?;
         Ok((actor, collect(answers)?))
     }
 }
@@ -339,6 +328,14 @@ impl<Context> Transaction<Context> {
             .as_ref()
             .ok_or_else(|| crate::error::unavailable("the connection was lost"))
     }
+}
+
+/// The rows about the caller, which were asked for first, and the other answers.
+fn standing_first(answers: &[Answer]) -> Result<(Vec<QueryResult>, &[Answer]), Error> {
+    let (caller, others) = answers
+        .split_first()
+        .ok_or_else(|| Error::internal("nothing was answered"))?;
+    Ok((caller.results().map_err(Error::internal)?, others))
 }
 
 pub(super) fn collect<const N: usize>(answers: &[Answer]) -> Result<[Vec<QueryResult>; N], Error> {

@@ -60,12 +60,11 @@ impl KeyEncryptionKey {
         let mut digest = Sha256::new_with_prefix("nomad-services key-encryption key");
         digest.update(bytes.as_slice());
         let digest = digest.finalize();
-        let id = digest[..8].iter().map(|byte| format!("{byte:02x}"));
         let mut seed = Sha256::new_with_prefix("nomad-services audit signing key 1");
         seed.update(bytes.as_slice());
         let seed = Zeroizing::new(<[u8; KEY]>::from(seed.finalize()));
         Ok(Self {
-            id: id.collect(),
+            id: hex::encode(&digest[..8]),
             key: Arc::new(SecretKey::new(&bytes)),
             audit_signing_seed: ALPHABETS[0].encode(seed.as_slice()).into(),
         })
