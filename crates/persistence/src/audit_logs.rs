@@ -16,7 +16,7 @@ use transparency_log::{
 
 use crate::{
     TenantRead,
-    audit_seal::{hashes, hashes_at, signed, unsigned},
+    audit_seal::{Log, hashes, hashes_at, log_id, signed, unsigned},
     page::{self, Page, PageRequest},
     rows::{first, missing, read, timestamp},
 };
@@ -69,7 +69,7 @@ const NOTE: &str = "SELECT note FROM audit_checkpoints WHERE $1::bigint IS NULL 
 
 const SEALED: &str = "SELECT audit_logs.*, leaf_index \
      FROM audit_leaves JOIN audit_logs ON audit_logs.id = audit_leaves.audit_log_id \
-     WHERE leaf_index >= $1 AND leaf_index < $2 AND ($3::uuid IS NULL OR user_id = $3) \
+     WHERE audit_leaves.tenant_id = $9 AND leaf_index >= $1 AND leaf_index < $2 AND ($3::uuid IS NULL OR user_id = $3) \
          AND ($4::text IS NULL OR action = $4) AND ($5::text IS NULL OR resource = $5) \
          AND ($6::timestamp IS NULL OR audit_logs.created_at >= $6) \
          AND ($7::timestamp IS NULL OR audit_logs.created_at < $7) \
@@ -98,6 +98,61 @@ fn newest() -> Statement {
 fn size(rows: &[QueryResult]) -> Result<u64, Error> {
     let newest: Option<Newest> = first(rows)?;
     newest.map_or(Ok(0), |newest| unsigned(newest.tree_size))
+}
+
+/// Sealed rows in the order of their log.
+pub(crate) fn sealed(
+    log: Log,
+    filter: &AuditLogFilter,
+    places: Range<u64>,
+    limit: u64,
+) -> Result<Statement, Error> {
+    Ok(Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        SEALED,
+        [
+            signed(places.start)?.into(),
+            signed(places.end)?.into(),
+            filter.user_id.map(|user| user.0).into(),
+            filter.action.clone().into(),
+            filter.resource.clone().into(),
+            filter.from.map(|from| from.naive_utc()).into(),
+            filter.to.map(|to| to.naive_utc()).into(),
+            signed(limit)?.into(),
+            log_id(log).into(),
+        ],
+    ))
+}
+
+/// Rows in their places, before the hashes that their leaves need are read.
+pub(crate) struct Leaves(Vec<(u64, AuditLog)>);
+
+impl Leaves {
+    pub(crate) fn of(rows: &[QueryResult]) -> Result<Self, Error> {
+        let leaf = |row: &QueryResult| {
+            let place: Place = read(row)?;
+            Ok((unsigned(place.leaf_index)?, audit_log(row)?))
+        };
+        rows.iter().map(leaf).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Where the hash of the leaf before each of them is.
+    pub(crate) fn positions(&self) -> Vec<u64> {
+        let before = self.0.iter().filter_map(|(index, _)| index.checked_sub(1));
+        before.map(leaf_position).collect()
+    }
+
+    /// The leaves. A hash that is missing breaks one, and whoever checks it sees that.
+    pub(crate) fn after(self, hashes: &Hashes) -> Vec<Leaf> {
+        let leaves = self.0.into_iter().map(|(index, row)| Leaf {
+            index,
+            previous: index
+                .checked_sub(1)
+                .and_then(|before| hashes.0.get(&leaf_position(before)).copied()),
+            row,
+        });
+        leaves.collect()
+    }
 }
 
 impl TenantRead<'_> {
@@ -146,38 +201,11 @@ impl TenantRead<'_> {
         places: Range<u64>,
         limit: u64,
     ) -> Result<(Actor, Vec<Leaf>), Error> {
-        let statement = Statement::from_sql_and_values(
-            DbBackend::Postgres,
-            SEALED,
-            [
-                signed(places.start)?.into(),
-                signed(places.end)?.into(),
-                filter.user_id.map(|user| user.0).into(),
-                filter.action.clone().into(),
-                filter.resource.clone().into(),
-                filter.from.map(|from| from.naive_utc()).into(),
-                filter.to.map(|to| to.naive_utc()).into(),
-                signed(limit)?.into(),
-            ],
-        );
-        let (actor, [rows]) = self.fetch([statement]).await?;
-        let mut sealed = Vec::with_capacity(rows.len());
-        let mut positions = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let place: Place = read(row)?;
-            let index = unsigned(place.leaf_index)?;
-            let previous = index.checked_sub(1).map(leaf_position);
-            positions.extend(previous);
-            sealed.push((index, previous, audit_log(row)?));
-        }
-        let (_, stored) = self.audit_hashes(&positions).await?;
-        let leaves = sealed.into_iter().map(|(index, previous, row)| Leaf {
-            index,
-            // One that is missing breaks the leaf, and whoever checks it sees that.
-            previous: previous.and_then(|position| stored.0.get(&position).copied()),
-            row,
-        });
-        Ok((actor, leaves.collect()))
+        let log = Some(self.tenant());
+        let (actor, [rows]) = self.fetch([sealed(log, filter, places, limit)?]).await?;
+        let leaves = Leaves::of(&rows)?;
+        let (_, hashes) = self.audit_hashes(&leaves.positions()).await?;
+        Ok((actor, leaves.after(&hashes)))
     }
 
     /// The place of a row in the log. One that was archived keeps its place.

@@ -115,7 +115,7 @@ pub(crate) fn log_id(log: Log) -> Uuid {
     log.map_or(Uuid::nil(), |tenant| tenant.0)
 }
 
-fn log(id: Uuid) -> Log {
+pub(crate) fn log(id: Uuid) -> Log {
     (!id.is_nil()).then_some(TenantId(id))
 }
 

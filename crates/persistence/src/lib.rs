@@ -3,6 +3,7 @@
 
 pub mod api_keys;
 pub mod audit;
+pub mod audit_export;
 pub mod audit_logs;
 pub mod audit_seal;
 mod callers;

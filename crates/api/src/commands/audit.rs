@@ -1,20 +1,31 @@
-//! `audit verify`: whether an export of the audit trail is what was sealed. It asks neither a server nor a database.
+//! `audit`: the audit trail as files. `export` writes them from the database; `verify` says whether one is what was sealed,
+//! and asks neither a server nor a database.
 
 use std::{
-    fs::{self, File},
-    io::{self, BufRead, BufReader},
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead, BufReader, BufWriter, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use clap::{Args, Subcommand};
+use persistence::{Database, audit_export::SealedLog};
 use serde_json::json;
 use transparency_log::{
     VerifierKeys,
     checkpoint::Opened,
+    export::Line,
     verify::{Finding, Verification, Verified, VerifyError},
 };
 
 use super::{Failure, print};
+use crate::{
+    settings::{Purpose, Settings},
+    start::database::ChosenDatabase,
+};
+
+/// Rows read at once.
+const PAGE: u64 = 1000;
 
 /// What no seal can show.
 const LIMITS: &str = "Not shown by this: rows after the head that was checked, and rows cut off the end together with it. \
@@ -35,6 +46,15 @@ enum Command {
     /// written after the checkpoint, and rows cut off the end together with the checkpoint that covered them, unless an
     /// older checkpoint was kept somewhere else.
     Verify(Verify),
+    /// Write the logs of every tenant and of the platform into a folder, from the database.
+    ///
+    /// For each log three files, named after the tenant or "platform": .ndjson with the rows, .checkpoint with the newest
+    /// signed head, .keys with the verifier keys. No file is written over. Before rows are archived, this keeps them.
+    Export {
+        /// The folder; it is made where there is none.
+        #[arg(long, value_name = "FOLDER")]
+        directory: PathBuf,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -54,12 +74,68 @@ struct Verify {
 }
 
 impl Audit {
-    pub fn run(self, as_json: bool) -> Result<(), Failure> {
-        let Self {
-            command: Command::Verify(verify),
-        } = self;
-        verify.run(as_json)
+    pub async fn run(self, configuration: &Path, as_json: bool) -> Result<(), Failure> {
+        match self.command {
+            Command::Verify(verify) => verify.run(as_json),
+            Command::Export { directory } => export(configuration, &directory, as_json).await,
+        }
     }
+}
+
+async fn export(configuration: &Path, folder: &Path, as_json: bool) -> Result<(), Failure> {
+    let settings = Settings::load(configuration, Purpose::Database)?;
+    let seal = settings.seal()?;
+    let chosen = ChosenDatabase::for_command(&settings).await?;
+    let database = chosen.pool(&settings)?;
+    fs::create_dir_all(folder)?;
+    let mut written = Vec::new();
+    for sealed in database.sealed_logs().await? {
+        let name = match sealed.log {
+            Some(tenant) => tenant.to_string(),
+            None => "platform".to_owned(),
+        };
+        let keys = seal.keys.verifiers(&seal.origin(sealed.log)).join("\n") + "\n";
+        let file = |ending: &str| new_file(&folder.join(format!("{name}.{ending}")));
+        file("checkpoint")?.write_all(sealed.note.as_bytes())?;
+        file("keys")?.write_all(keys.as_bytes())?;
+        let rows = write_rows(&database, &sealed, file("ndjson")?).await?;
+        written.push(json!({"log": name, "rows": rows, "tree_size": sealed.size}));
+    }
+    let text = if as_json {
+        json!({"logs": written}).to_string()
+    } else {
+        format!("{} logs written to {}", written.len(), folder.display())
+    };
+    Ok(print(&text)?)
+}
+
+/// The rows that the newest head covers, but for those that were archived.
+async fn write_rows(database: &Database, sealed: &SealedLog, file: File) -> Result<u64, Failure> {
+    let mut file = BufWriter::new(file);
+    let (mut next, mut written) = (0, 0);
+    while next < sealed.size {
+        let page = database
+            .sealed_rows(sealed.log, next..sealed.size, PAGE)
+            .await?;
+        for leaf in &page {
+            serde_json::to_writer(&mut file, &Line::of(leaf)?)?;
+            file.write_all(b"\n")?;
+            written += 1;
+        }
+        next = page.last().map_or(sealed.size, |last| last.index + 1);
+    }
+    file.into_inner()?.sync_all()?;
+    Ok(written)
+}
+
+/// For its owner alone, and never in the place of another.
+fn new_file(path: &Path) -> Result<File, Failure> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    Ok(file.map_err(|error| format!("{}: {error}", path.display()))?)
 }
 
 impl Verify {

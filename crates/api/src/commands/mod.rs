@@ -59,7 +59,7 @@ enum Command {
     /// rows of the other, and whatever else could lead past row-level security. A line an attempt; exit code 1 where
     /// one succeeds. Safe on a database in use: nothing is kept, and no row but its own is touched.
     VerifyIsolation(verify_isolation::VerifyIsolation),
-    /// Check the audit trail.
+    /// Check the audit trail, or write it to files.
     Audit(audit::Audit),
     /// Look at the configuration.
     Config(config::Config),
@@ -86,7 +86,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failure> {
         Command::Admin(command) => command.run(&config_directory, json).await,
         Command::Keys(command) => command.run(&config_directory, json).await,
         Command::VerifyIsolation(command) => command.run(&config_directory, json).await,
-        Command::Audit(command) => command.run(json),
+        Command::Audit(command) => command.run(&config_directory, json).await,
         Command::Config(command) => command.run(&config_directory, json),
         Command::Openapi => openapi::run(json),
     }

@@ -65,6 +65,8 @@ pub enum SystemPurpose {
     Encryption,
     /// Adding rows of the audit trail to the logs of their tenants.
     Sealing,
+    /// Writing the logs of every tenant to files, for their operator.
+    AuditExport,
 }
 
 /// A transaction in a context that can't be changed.
