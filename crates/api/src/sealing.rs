@@ -8,7 +8,10 @@ use persistence::{
     Database,
     audit_seal::{Log, Seal},
 };
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior, interval},
+};
 use tokio_util::sync::CancellationToken;
 
 const AGE: &str = "nomad_services_audit_unsealed_age_seconds";
@@ -29,13 +32,21 @@ pub(crate) fn describe() {
     );
 }
 
-/// Seals what waits, every `pause`, until `stop` is cancelled.
-pub async fn run(database: Database, seal: Arc<Seal>, pause: Duration, stop: CancellationToken) {
+/// Seals what waits, every `pause`, until `stop` is cancelled. `read` reads the keys, and reads them again each time: a new
+/// one signs from then on, and signs anew what an old one has signed last, so that the old one can go.
+pub async fn run(
+    database: Database,
+    current: watch::Sender<Option<Arc<Seal>>>,
+    read: impl Fn() -> Result<Seal, String>,
+    pause: Duration,
+    stop: CancellationToken,
+) {
     let mut pauses = interval(pause);
     pauses.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sealer = Sealer {
         database,
-        seal,
+        current,
+        read,
         resigned: false,
         looked: Instant::now(),
         age: Duration::ZERO,
@@ -52,26 +63,28 @@ pub async fn run(database: Database, seal: Arc<Seal>, pause: Duration, stop: Can
     }
 }
 
-struct Sealer {
+struct Sealer<Read> {
     database: Database,
-    seal: Arc<Seal>,
+    current: watch::Sender<Option<Arc<Seal>>>,
+    read: Read,
     /// Whether every log's head is signed with the key that signs now.
     resigned: bool,
     looked: Instant,
     age: Duration,
 }
 
-impl Sealer {
+impl<Read: Fn() -> Result<Seal, String>> Sealer<Read> {
     async fn pass(&mut self) {
+        let Some(seal) = self.seal() else { return };
         if !self.resigned {
-            self.resigned = self.sign_anew().await;
+            self.resigned = self.sign_anew(&seal).await;
         }
         match self.database.waiting_to_be_sealed().await {
             Ok(waiting) => {
                 self.looked = Instant::now();
                 self.age = waiting.age;
                 for log in waiting.logs {
-                    self.seal_all(log).await;
+                    self.seal_all(log, &seal).await;
                 }
             }
             Err(error) => failed(&error, "what waits to be sealed can't be looked up"),
@@ -79,9 +92,27 @@ impl Sealer {
         self.show_age().await;
     }
 
+    /// What to seal with now. Keys that can't be read any more are those that were read last.
+    fn seal(&mut self) -> Option<Arc<Seal>> {
+        let before = self.current.borrow().clone();
+        match (self.read)() {
+            Ok(seal) if before.as_deref() == Some(&seal) => before,
+            Ok(seal) => {
+                self.resigned = false;
+                let seal = Arc::new(seal);
+                self.current.send_replace(Some(seal.clone()));
+                Some(seal)
+            }
+            Err(reason) => {
+                tracing::warn!(reason, "the keys of the audit logs can't be read again");
+                before
+            }
+        }
+    }
+
     /// Signs again what another key has signed last, so that it need not be kept. Whether all of it was.
-    async fn sign_anew(&self) -> bool {
-        let logs = match self.database.sealed_with_another_key(&self.seal).await {
+    async fn sign_anew(&self, seal: &Seal) -> bool {
+        let logs = match self.database.sealed_with_another_key(seal).await {
             Ok(logs) => logs,
             Err(error) => {
                 failed(&error, "the heads of the audit logs can't be looked up");
@@ -90,15 +121,15 @@ impl Sealer {
         };
         let mut all = true;
         for log in logs {
-            all &= self.seal_all(log).await;
+            all &= self.seal_all(log, seal).await;
         }
         all
     }
 
     /// Seals all that waits in one log, batch after batch. Whether that went well.
-    async fn seal_all(&self, log: Log) -> bool {
+    async fn seal_all(&self, log: Log, seal: &Seal) -> bool {
         loop {
-            match self.database.seal(log, &self.seal).await {
+            match self.database.seal(log, seal).await {
                 Ok((rows, more)) => {
                     metrics::counter!(ROWS).increment(rows);
                     if !more {

@@ -4,7 +4,7 @@ use std::{
     future::Future,
     net::{IpAddr, SocketAddr, TcpListener},
     pin::pin,
-    sync::{Arc, OnceLock},
+    sync::Arc,
 };
 
 use actix_web::{
@@ -14,7 +14,7 @@ use actix_web::{
     web::Data,
 };
 use deployer::{Worker, WorkerSettings};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::{
     connection, edge,
@@ -222,12 +222,11 @@ fn begin_background_work(settings: &Settings, state: &State) {
     state.lifecycle.spawn(|stop| worker.run(stop));
     let database = state.database.clone();
     state.lifecycle.spawn(|stop| retention::run(database, stop));
-    if let Some(seal) = state.seal.get().cloned() {
-        let (database, pause) = (state.database.clone(), state.seal_interval);
-        state
-            .lifecycle
-            .spawn(|stop| sealing::run(database, seal, pause, stop));
-    }
+    let (database, current) = (state.database.clone(), state.seal.clone());
+    let (settings, pause) = (settings.clone(), state.seal_interval);
+    state
+        .lifecycle
+        .spawn(|stop| sealing::run(database, current, move || settings.seal(), pause, stop));
 }
 
 async fn prepare(
@@ -245,7 +244,7 @@ async fn prepare(
     let seal = settings.seal().map_err(|reason| {
         StartError::Setting(format!("the audit trail can't be sealed: {reason}"))
     })?;
-    let _ = state.seal.set(Arc::new(seal));
+    state.seal.send_replace(Some(Arc::new(seal)));
     let keys = state.database.make_missing_data_keys().await;
     keys.map_err(|error| StartError::Database(format!("can't be given data keys: {error}")))?;
     if orchestrator.is_empty() {
@@ -321,7 +320,7 @@ fn state(
         invitation_duration: settings.invitations.duration.get(),
         passwords: PasswordHasher::new(&auth.password)
             .map_err(|error| StartError::Setting(format!("auth.password: {error:?}")))?,
-        seal: OnceLock::new(),
+        seal: watch::Sender::new(None),
         seal_interval: settings.audit.seal_interval.get(),
         max_services: Some(settings.saas.max_services_per_tenant).filter(|count| *count > 0),
     })

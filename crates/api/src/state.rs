@@ -1,10 +1,10 @@
 //! What every request handler works with.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{Plan, ServiceId, deployment::JobPlace};
 use persistence::{Database, audit_seal::Seal, throttles::ThrottlePolicy};
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::{
     idempotency::Fingerprints,
@@ -49,8 +49,8 @@ pub struct State {
     pub fingerprints: Fingerprints,
     /// Whether secret values can be encrypted.
     pub encryption: Encryption,
-    /// How the audit trail is sealed; known before the first request is served.
-    pub seal: OnceLock<Arc<Seal>>,
+    /// What the audit trail is sealed with; known before the first request is served.
+    pub seal: watch::Sender<Option<Arc<Seal>>>,
     /// How long a row of the audit trail waits to be sealed.
     pub seal_interval: std::time::Duration,
     /// How many services a tenant may have, where the operator decides it instead of the plan.

@@ -65,7 +65,7 @@ pub struct Waiting {
 }
 
 /// What a log is sealed with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Seal {
     /// The first part of every origin.
     pub host: String,

@@ -116,7 +116,7 @@ pub enum KeyError {
 
 /// The keys that an installation signs its logs' heads with. The first one signs; those after it were used before, and
 /// what they have signed is still believed.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct LogKeys {
     current: SigningKey,
     previous: Vec<SigningKey>,

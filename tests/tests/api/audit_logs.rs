@@ -421,3 +421,32 @@ async fn nobody_but_the_tenants_administrators_reads_the_trail() {
         assert_eq!(status, StatusCode::FORBIDDEN, "{path}: {problem}");
     }
 }
+
+#[actix_web::test]
+async fn a_new_key_in_the_file_signs_while_the_server_runs() {
+    const OLD: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    const NEW: &str = "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("keys");
+    std::fs::write(&file, OLD).unwrap();
+    let path = file.to_str().unwrap();
+    let app = TestApp::with(&[SOON, ("AUDIT_SIGNING_KEY_FILE", path)]).await;
+    let ada = app.register("ada").await;
+    sealed(&app).await;
+    let before = text(&ada, "/audit-logs/verifier-key").await;
+    std::fs::write(&file, format!("{NEW}\n{OLD}")).unwrap();
+    let after = loop {
+        let keys = text(&ada, "/audit-logs/verifier-key").await;
+        if keys != before {
+            break keys;
+        }
+    };
+    assert!(after.ends_with(&before), "{after}");
+    let newest: VerifierKeys = after.lines().next().unwrap().parse().unwrap();
+    while newest
+        .open(&text(&ada, "/audit-logs/checkpoint").await)
+        .is_err()
+    {
+        tokio::task::yield_now().await;
+    }
+}

@@ -170,7 +170,8 @@ pub async fn verifier_keys(state: &State, scope: TenantScope) -> Result<Vec<Stri
     may_read(&actor, &scope)?;
     let seal = state
         .seal
-        .get()
+        .borrow()
+        .clone()
         .ok_or_else(|| Error::internal("the server has no seal yet"))?;
     Ok(seal.keys.verifiers(&seal.origin(Some(scope.tenant))))
 }
