@@ -30,7 +30,7 @@ pub mod users;
 
 pub use connection::{
     ConnectionSettings, Connections, Database, PoolSettings, SetupError, SslMode, SystemPurpose,
-    SystemTx, TenantRead, TenantTx, Transaction,
+    SystemTx, TenantRead, TenantTx, Transaction, Tunnel,
 };
 pub use scope::{Acting, Credential, Origin, SYSTEM_USER, TenantScope};
 pub use sea_orm::Statement;

@@ -25,6 +25,36 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 const INTERVAL: Duration = Duration::from_millis(100);
 
+/// What the agent is told of this process's environment. Not all of it: Nomad hands its own on to `raw_exec` tasks, which are
+/// tenants' and may see neither our secrets nor the database's address, and a variable for somebody else can keep it from
+/// starting (`AWS_CA_BUNDLE`, where the agent's account can't read that file).
+const PASSED_ON: [&str; 21] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    // How it reaches the network, and whom it trusts there.
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    // Where its docker driver finds Docker.
+    "DOCKER_HOST",
+    "DOCKER_CONFIG",
+    "DOCKER_CERT_PATH",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_API_VERSION",
+    // Without one, its enterprise edition does not start.
+    "NOMAD_LICENSE",
+    "NOMAD_LICENSE_PATH",
+];
+
 /// Runs the agent until standard input closes: however the server ends, the system closes it.
 const KEEPER: &str = r#"
 exec 3<&0
@@ -116,6 +146,12 @@ impl DevelopmentAgent {
             .arg(program)
             .args(["agent", "-dev", "-bind=127.0.0.1", "-config"])
             .arg(&configuration)
+            .env_clear()
+            .envs(
+                PASSED_ON
+                    .iter()
+                    .filter_map(|name| Some((name, env::var_os(name)?))),
+            )
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
@@ -202,5 +238,26 @@ mod tests {
             "{error}"
         );
         assert_eq!(fs::read_to_string(log).unwrap(), "broken\n");
+    }
+
+    #[tokio::test]
+    async fn an_agent_sees_no_variable_but_those_it_needs() {
+        let folder = tempfile::tempdir().unwrap();
+        let program = stand_in(folder.path(), "env; exit 3");
+        let log = folder.path().join("nomad.log");
+        DevelopmentAgent::start(&program, &log).await.unwrap_err();
+        let environment = fs::read_to_string(log).unwrap();
+        let names = environment
+            .lines()
+            .filter_map(|line| Some(line.split_once('=')?.0));
+        let names: Vec<_> = names.collect();
+        assert!(names.contains(&"PATH"), "{environment}");
+        // What the shell adds by itself.
+        let shell = ["PWD", "OLDPWD", "SHLVL", "_"];
+        for name in names {
+            let known = PASSED_ON.contains(&name) || shell.contains(&name);
+            assert!(known, "{name} was passed on");
+        }
+        assert!(env::var_os("CARGO_MANIFEST_DIR").is_some());
     }
 }

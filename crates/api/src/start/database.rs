@@ -1,10 +1,10 @@
 //! The database: the server that the settings name, or a private one; waited for, and with the schema of this program.
 
-use std::path::PathBuf;
+use std::{io, path::PathBuf};
 
 use embedded_postgres::{Binaries, Cluster, ClusterError, Durability};
 use migration::SchemaState;
-use persistence::{ConnectionSettings, Database, PoolSettings};
+use persistence::{ConnectionSettings, Database, PoolSettings, SetupError, Tunnel};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::{Duration, Instant, sleep, timeout_at};
 
@@ -13,10 +13,20 @@ use crate::settings::{DatabaseServer, Settings, SslMode};
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
+/// Why there is no answer.
+enum Unanswered {
+    /// Nobody is there, which may pass.
+    Silent(String),
+    /// Somebody is, and refuses or is refused.
+    Refused(String),
+}
+
 /// The database to use; a private one stops when this is dropped.
 #[derive(Debug)]
 pub struct ChosenDatabase {
     server: DatabaseServer,
+    /// For the migrations, where the server's certificate matters.
+    tunnel: Option<Tunnel>,
     private: Option<(Cluster, PathBuf)>,
 }
 
@@ -50,6 +60,7 @@ impl ChosenDatabase {
         let named = settings.database.server();
         if let Some(server) = named.map_err(|allowed| StartError::Setting(allowed.to_owned()))? {
             return Ok(Self {
+                tunnel: Tunnel::open(&connection(&server)).map_err(unusable)?,
                 server,
                 private: None,
             });
@@ -65,6 +76,7 @@ impl ChosenDatabase {
         };
         Ok(Self {
             server,
+            tunnel: None,
             private: Some((cluster, folder)),
         })
     }
@@ -82,12 +94,13 @@ impl ChosenDatabase {
 
     /// Its address with its protection, as the migrations' own driver reads both.
     pub fn migration_url(&self) -> SecretString {
+        if let Some(tunnel) = &self.tunnel {
+            return tunnel.url().clone();
+        }
         let url = self.server.url.expose_secret();
         let separator = if url.contains('?') { '&' } else { '?' };
-        let root = self.server.ssl_root_cert.as_ref();
-        let root = root.map(|path| format!("&sslrootcert={}", path.display()));
         let mode = ssl_mode(self.server.ssl_mode).as_str();
-        format!("{url}{separator}sslmode={mode}{}", root.unwrap_or_default()).into()
+        format!("{url}{separator}sslmode={mode}").into()
     }
 
     /// Waits until it answers, then brings its schema up to date or compares it with this program, as `settings` say.
@@ -143,24 +156,19 @@ impl ChosenDatabase {
         let deadline = Instant::now() + patience;
         let mut told = false;
         loop {
-            let url = self.migration_url();
-            let attempt = timeout_at(deadline, migration::connect(&url)).await;
-            match attempt.map_err(|_| silent())? {
-                Ok(connection) => {
-                    // It was only asked whether it answers.
-                    let _ = connection.close().await;
-                    return Ok(());
-                }
-                Err(error) if !migration::did_not_answer(&error) => {
+            let asked = timeout_at(deadline, self.ask()).await;
+            match asked.map_err(|_| silent())? {
+                Ok(()) => return Ok(()),
+                Err(Unanswered::Refused(reason)) => {
                     return Err(StartError::Database(format!(
-                        "at {address} refuses: {error}"
+                        "at {address} refuses: {reason}"
                     )));
                 }
-                Err(error) if !told => {
-                    tracing::warn!(address, %error, "the database does not answer yet");
+                Err(Unanswered::Silent(error)) if !told => {
+                    tracing::warn!(address, error, "the database does not answer yet");
                     told = true;
                 }
-                Err(_) => {}
+                Err(Unanswered::Silent(_)) => {}
             }
             if Instant::now() + RETRY_INTERVAL > deadline {
                 return Err(silent());
@@ -169,16 +177,32 @@ impl ChosenDatabase {
         }
     }
 
+    /// Asks once whether it answers.
+    async fn ask(&self) -> Result<(), Unanswered> {
+        if let Some(tunnel) = &self.tunnel {
+            tunnel.check().await.map_err(|error| match error.kind() {
+                io::ErrorKind::InvalidData => Unanswered::Refused(error.to_string()),
+                _ => Unanswered::Silent(error.to_string()),
+            })?;
+        }
+        match migration::connect(&self.migration_url()).await {
+            Ok(connection) => {
+                // It was only asked whether it answers.
+                let _ = connection.close().await;
+                Ok(())
+            }
+            Err(error) if migration::did_not_answer(&error) => {
+                Err(Unanswered::Silent(error.to_string()))
+            }
+            Err(error) => Err(Unanswered::Refused(error.to_string())),
+        }
+    }
+
     /// A pool of connections to it.
     ///
     /// # Errors
     /// The address or the protection is not usable.
     pub fn pool(&self, settings: &Settings) -> Result<Database, StartError> {
-        let connection = ConnectionSettings {
-            url: self.server.url.clone(),
-            ssl_mode: ssl_mode(self.server.ssl_mode),
-            ssl_root_certificate: self.server.ssl_root_cert.clone(),
-        };
         let bounds = PoolSettings {
             max_open: settings.database.max_open,
             max_idle: settings.database.max_idle,
@@ -187,7 +211,7 @@ impl ChosenDatabase {
             acquire_timeout: settings.database.acquire_timeout.get(),
             ..PoolSettings::default()
         };
-        Database::new(&connection, bounds).map_err(|error| StartError::Database(error.to_string()))
+        Database::new(&connection(&self.server), bounds).map_err(unusable)
     }
 }
 
@@ -210,6 +234,18 @@ pub async fn check_isolation(database: &Database) -> Result<(), StartError> {
         return Ok(());
     }
     Err(StartError::Isolation(standing.findings))
+}
+
+fn connection(server: &DatabaseServer) -> ConnectionSettings {
+    ConnectionSettings {
+        url: server.url.clone(),
+        ssl_mode: ssl_mode(server.ssl_mode),
+        ssl_root_certificate: server.ssl_root_cert.clone(),
+    }
+}
+
+fn unusable(error: SetupError) -> StartError {
+    StartError::Database(error.to_string())
 }
 
 fn ssl_mode(mode: SslMode) -> persistence::SslMode {

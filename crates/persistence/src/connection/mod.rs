@@ -7,6 +7,7 @@ mod row;
 mod tls;
 mod transaction;
 mod trial;
+mod tunnel;
 
 use std::{
     collections::HashMap,
@@ -23,6 +24,7 @@ pub use read::TenantRead;
 pub use tls::{SetupError, SslMode};
 pub use transaction::{SystemPurpose, SystemTx, TenantTx, Transaction};
 pub(crate) use trial::{Outcome, Trial};
+pub use tunnel::Tunnel;
 
 /// More statements than the product has; a bound all the same.
 const PREPARED_STATEMENTS: usize = 512;

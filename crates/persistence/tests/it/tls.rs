@@ -2,12 +2,13 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
 };
 
 use embedded_postgres::{Binaries, Cluster, Durability, test_database::TestDatabase};
-use persistence::{ConnectionSettings, Database, PoolSettings, SslMode};
+use persistence::{ConnectionSettings, Database, PoolSettings, SslMode, Tunnel};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -81,7 +82,19 @@ fn certificates() -> (String, String, String) {
     (root.pem(), server.pem(), key.serialize_pem())
 }
 
-/// Whether the connection is encrypted; `None` where there is none.
+/// Whether the migrations' driver connects where the server's certificate matters; `None` where it does not matter.
+async fn migrates(connection: &ConnectionSettings) -> Option<bool> {
+    let tunnel = Tunnel::open(connection).unwrap()?;
+    let checked = tunnel.check().await;
+    let state = migration::state(tunnel.url()).await;
+    assert_eq!(checked.is_ok(), state.is_ok(), "{checked:?}, {state:?}");
+    if let Err(error) = checked {
+        assert_eq!(error.kind(), ErrorKind::InvalidData, "{error}");
+    }
+    Some(state.is_ok())
+}
+
+/// Whether the connection is encrypted; `None` where there is none. The migrations get one exactly where the pool does.
 async fn connection(url: &SecretString, mode: SslMode, authority: Option<&Path>) -> Option<bool> {
     let settings = ConnectionSettings {
         url: url.clone(),
@@ -89,7 +102,10 @@ async fn connection(url: &SecretString, mode: SslMode, authority: Option<&Path>)
         ssl_root_certificate: authority.map(Path::to_owned),
     };
     let database = Database::new(&settings, PoolSettings::default()).unwrap();
-    if database.ping().await.is_err() {
+    let answered = database.ping().await.is_ok();
+    let verified = matches!(mode, SslMode::VerifyCa | SslMode::VerifyFull);
+    assert_eq!(migrates(&settings).await, verified.then_some(answered));
+    if !answered {
         return None;
     }
     let plain: SecretString = url.expose_secret().replace("localhost", "127.0.0.1").into();
@@ -157,5 +173,33 @@ async fn a_file_without_authorities_is_named_before_anything_connects() {
         let refused = Database::new(&settings, PoolSettings::default()).unwrap_err();
         let word = refused.to_string();
         assert!(word.contains(&path.display().to_string()), "{word}");
+    }
+}
+
+/// Tells the copy of this program that trusts another system what it is, with the database's address.
+const ROLE: &str = "TEST_OF_THE_SYSTEMS_AUTHORITIES";
+
+#[tokio::test]
+async fn the_pool_and_the_migrations_trust_the_systems_authorities_where_none_are_named() {
+    if let Ok(url) = std::env::var(ROLE) {
+        let encrypted = connection(&url.into(), SslMode::VerifyFull, None).await;
+        assert_eq!(encrypted, Some(true));
+        return;
+    }
+    let server = Secured::new().await;
+    let url = server.url("localhost");
+    for (authority, trusts) in [(&server.trusted, true), (&server.other, false)] {
+        let copy = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "tls::the_pool_and_the_migrations_trust_the_systems_authorities_where_none_are_named"])
+            .env(ROLE, url.expose_secret())
+            // Where the system's authorities are looked for.
+            .env("SSL_CERT_FILE", authority)
+            .env_remove("SSL_CERT_DIR")
+            .output()
+            .await
+            .unwrap();
+        let said = String::from_utf8_lossy(&copy.stdout);
+        assert_eq!(copy.status.success(), trusts, "{said}");
+        assert!(said.contains("1 test"), "{said}");
     }
 }
