@@ -1,5 +1,7 @@
 //! A database with a tenant in it, reached through a proxy.
 
+use std::time::Duration;
+
 use domain::{Plan, Role, ServiceType, service::NewService};
 use embedded_postgres::test_database::TestDatabase;
 use persistence::{
@@ -18,12 +20,20 @@ pub struct Fixture {
     pub owned: TestDatabase,
 }
 
+/// The usual bounds, with time enough to open connections on a busy machine.
+pub fn bounds() -> PoolSettings {
+    PoolSettings {
+        acquire_timeout: Duration::from_secs(60),
+        ..PoolSettings::default()
+    }
+}
+
 impl Fixture {
     /// With at most `connections`.
     pub async fn new(connections: usize) -> Self {
         Self::with(PoolSettings {
             max_open: connections,
-            ..PoolSettings::default()
+            ..bounds()
         })
         .await
     }

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use persistence::{Acting, PoolSettings, SystemPurpose};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::database::{Fixture, scope};
+use crate::database::{Fixture, bounds, scope};
 
 /// Generous, because it only bounds a test that fails.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -63,7 +63,7 @@ async fn idle_connections_above_the_number_kept_stay_until_their_time_is_over() 
         max_open: 8,
         max_idle: 2,
         idle_timeout: LONG,
-        ..PoolSettings::default()
+        ..bounds()
     })
     .await;
     fixture.use_at_once(6).await;
@@ -78,7 +78,7 @@ async fn idle_connections_above_the_number_kept_close_after_their_time() {
         max_open: 8,
         max_idle: 2,
         idle_timeout: Duration::from_millis(60),
-        ..PoolSettings::default()
+        ..bounds()
     })
     .await;
     fixture.use_at_once(6).await;
@@ -116,7 +116,7 @@ async fn who_waits_too_long_for_a_connection_is_told_when_to_come_again() {
         max_open: 1,
         // Opening a connection counts, too, and may take a while on a busy machine.
         acquire_timeout: Duration::from_secs(3),
-        ..PoolSettings::default()
+        ..bounds()
     })
     .await;
     fixture.database.ping().await.unwrap();
@@ -140,7 +140,7 @@ async fn a_connection_is_replaced_when_it_is_old_and_not_before() {
     let bounds = |max_lifetime| PoolSettings {
         max_open: 1,
         max_lifetime,
-        ..PoolSettings::default()
+        ..bounds()
     };
     let fixture = Fixture::with(bounds(LONG)).await;
     assert_eq!(fixture.process().await, fixture.process().await);
