@@ -47,10 +47,17 @@ impl ChosenDatabase {
     /// # Errors
     /// Says why there is none.
     pub async fn for_command(settings: &Settings) -> Result<Self, StartError> {
-        Self::choose(settings, async |binaries, folder| {
+        let chosen = Self::choose(settings, async |binaries, folder| {
             Cluster::start_or_share(binaries, folder, Durability::Durable).await
         })
-        .await
+        .await?;
+        if let Some(tunnel) = &chosen.tunnel {
+            let address = chosen.server.host_and_port();
+            tunnel.check().await.map_err(|error| {
+                StartError::Database(format!("at {address} can't be used: {error}"))
+            })?;
+        }
+        Ok(chosen)
     }
 
     async fn choose(
