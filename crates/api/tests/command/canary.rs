@@ -76,7 +76,11 @@ impl Session {
     }
 
     async fn ask(&mut self, method: Method, path: &str, body: Value) -> Value {
-        let (headers, answer) = self.send(method, path, body.to_string()).await;
+        let body = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        let (headers, answer) = self.send(method, path, body).await;
         self.answers.push(format!("{path} {headers:?} {answer}"));
         serde_json::from_str(&answer).unwrap_or_default()
     }

@@ -183,7 +183,7 @@ impl Person {
     /// Asks for a start and answers with the deployment's id.
     pub async fn start(&self, service: &str) -> String {
         let accepted = self
-            .post(&format!("/services/{service}/start"), Value::Null)
+            .post(&format!("/services/{service}/start"), json!({}))
             .await;
         let deployment = accepted["deployment"]["id"].as_str();
         deployment.expect("an id").to_owned()
