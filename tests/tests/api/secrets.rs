@@ -195,6 +195,22 @@ async fn secrets_are_revealed_to_the_tenants_administrator_alone() {
         StatusCode::FORBIDDEN
     );
 
+    let trail = "SELECT string_agg(action || ' ' || resource || ' ' || details, ';') \
+         FROM audit_logs WHERE action = 'service.reveal'";
+    let trail = app.query(trail, &[]).await;
+    assert!(
+        trail.starts_with(&format!("service.reveal services/{id} ")),
+        "{trail}"
+    );
+    assert!(
+        trail.contains(PASSWORD) && !trail.contains("hunter2"),
+        "{trail}"
+    );
+    assert!(
+        !trail.contains(';'),
+        "who was refused has seen nothing: {trail}"
+    );
+
     let demote = "UPDATE users SET role = 'user' WHERE username = 'ada'";
     app.execute(demote, &[]).await;
     let (status, problem) = reveal(&ada, &id, json!([PASSWORD])).await;
