@@ -12,6 +12,7 @@ mod database;
 mod encryption;
 mod idempotency;
 mod isolation;
+mod key_rotation;
 mod pool;
 mod proxy;
 mod tls;
