@@ -2,6 +2,7 @@
 //! too small a role, as a platform administrator. Who may do what stands in one table, `operations.rs`; the requests are
 //! made from the description. A new operation that the table does not name fails the first test.
 
+mod aborts;
 mod attack;
 mod document;
 mod operations;
