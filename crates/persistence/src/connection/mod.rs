@@ -63,7 +63,7 @@ pub(crate) enum ExchangeError {
 }
 
 /// Commands that end a transaction, or leave its context or role for another.
-const CONTEXT_COMMANDS: [&str; 13] = [
+const CONTEXT_COMMANDS: [&str; 15] = [
     "SET",
     "RESET",
     "BEGIN",
@@ -77,12 +77,13 @@ const CONTEXT_COMMANDS: [&str; 13] = [
     "DISCARD",
     "DO",
     "CALL",
+    "PREPARE",
+    "EXECUTE",
 ];
 
 /// Whether a statement would change what decides which rows are visible. The context is set with BEGIN, and then stays.
 fn changes_context(sql: &str) -> bool {
-    let sql = sql.trim_start();
-    let command = sql
+    let command = without_comments(sql)
         .split(|character: char| !character.is_ascii_alphabetic())
         .next()
         .unwrap_or_default();
@@ -90,6 +91,17 @@ fn changes_context(sql: &str) -> bool {
         .iter()
         .any(|refused| refused.eq_ignore_ascii_case(command))
         || sql.to_ascii_lowercase().contains("set_config")
+}
+
+/// A statement from its first word on.
+fn without_comments(sql: &str) -> &str {
+    let sql = sql.trim_start();
+    let end = match sql.get(..2) {
+        Some("--") => sql.find('\n').map(|end| end + 1),
+        Some("/*") => sql.find("*/").map(|end| end + 2),
+        _ => return sql,
+    };
+    without_comments(end.and_then(|end| sql.get(end..)).unwrap_or_default())
 }
 
 /// The text that opens a transaction and the context that is set in it, before anything else runs.

@@ -10,19 +10,19 @@ const PAGE: PageRequest = PageRequest {
 };
 
 impl Fixture {
-    async fn names(&self, user: &persistence::User) -> Result<Vec<String>, Error> {
+    pub async fn names(&self, user: &persistence::User) -> Result<Vec<String>, Error> {
         let read = self.database.read(scope(user));
         let (_, page) = read.list_services(&ServiceFilter::default(), PAGE).await?;
         Ok(page.items.into_iter().map(|service| service.name).collect())
     }
 
-    async fn only_service(&self, user: &persistence::User) -> ServiceId {
+    pub async fn only_service(&self, user: &persistence::User) -> ServiceId {
         let read = self.database.read(scope(user));
         let listed = read.list_services(&ServiceFilter::default(), PAGE).await;
         listed.unwrap().1.items[0].id
     }
 
-    async fn create(&self, user: &persistence::User, service_type: ServiceType) {
+    pub async fn create(&self, user: &persistence::User, service_type: ServiceType) {
         let mut transaction = self.database.tenant(scope(user)).await.unwrap();
         let (actor, _) = transaction.lock_admission().await.unwrap();
         transaction

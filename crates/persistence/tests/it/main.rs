@@ -8,6 +8,7 @@
 
 mod audit_seal;
 mod connection;
+mod context;
 mod database;
 mod encryption;
 mod idempotency;
