@@ -14,6 +14,7 @@ mod draining;
 mod encryption_key;
 mod keys;
 mod killed;
+mod memory;
 mod observed;
 mod once;
 mod process;

@@ -135,15 +135,24 @@ impl Server {
             .trim()
     }
 
+    /// The host and port it listens on.
+    pub fn address(&self) -> &str {
+        let url = self.line("URL").trim_start_matches("http://");
+        url.split('/').next().expect("an address")
+    }
+
     /// What `GET path` answers, status line and all.
     pub fn get(&self, path: &str) -> String {
-        let url = self.line("URL");
-        let address = url
-            .trim_start_matches("http://")
-            .split('/')
-            .next()
-            .expect("an address");
-        get(address, path)
+        get(self.address(), path)
+    }
+
+    /// The most memory it has had so far, in KiB.
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        number.expect("a peak")
     }
 
     pub fn kill(mut self) {
