@@ -23,7 +23,7 @@ pub struct TestApp {
     pub address: String,
     // Private, so that no answer comes past the check against the API's description.
     http: Client,
-    database: TestDatabase,
+    database: Arc<TestDatabase>,
     stop: Arc<Notify>,
     server: tokio::task::JoinHandle<Result<(), StartError>>,
     /// The cluster it runs services on; simulated, unless the test brought another.
@@ -60,7 +60,17 @@ impl TestApp {
 
     /// With these environment variables besides.
     pub async fn with(more: &[(&str, &str)]) -> Self {
-        Self::beside(nomad_sim::Settings::default(), more).await
+        Self::beside(
+            Arc::new(database().await),
+            nomad_sim::Settings::default(),
+            more,
+        )
+        .await
+    }
+
+    /// Another server on the same database, with these environment variables besides.
+    pub async fn replica(&self, more: &[(&str, &str)]) -> Self {
+        Self::beside(self.database.clone(), nomad_sim::Settings::default(), more).await
     }
 
     /// With a cluster whose deployments are over at once.
@@ -69,12 +79,15 @@ impl TestApp {
             speed: 100.0,
             ..nomad_sim::Settings::default()
         };
-        Self::beside(simulation, &[]).await
+        Self::beside(Arc::new(database().await), simulation, &[]).await
     }
 
-    async fn beside(simulation: nomad_sim::Settings, more: &[(&str, &str)]) -> Self {
+    async fn beside(
+        database: Arc<TestDatabase>,
+        simulation: nomad_sim::Settings,
+        more: &[(&str, &str)],
+    ) -> Self {
         let simulator = Simulator::start(simulation).expect("a simulator");
-        let database = database().await;
         let settings = settings(&database, &simulator.url(), more);
         let application = server::build(&settings).await.expect("a server");
         let address = format!("http://{}", application.address());
@@ -187,6 +200,50 @@ impl TestApp {
         self.login(username).await
     }
 
+    /// Invites somebody of that name into a tenant, and signs them in.
+    pub async fn member(&self, of: &Person<'_>, username: &str, role: &str) -> Person<'_> {
+        let email = format!("{username}@example.com");
+        let invited = json!({"email": email, "role": role});
+        let (status, invitation) = of.post("/invitations", invited).await;
+        assert_eq!(status, StatusCode::CREATED, "{invitation}");
+        let accepted =
+            json!({"token": invitation["token"], "username": username, "password": PASSWORD});
+        let (status, answer) = self.post("/invitations/accept", accepted).await;
+        assert_eq!(status, StatusCode::CREATED, "{answer}");
+        self.login(username).await
+    }
+
+    /// A request that shows an API key.
+    pub fn with_key(&self, key: &str, method: Method, path: &str) -> Request {
+        let request = self.request(method, path);
+        request.header("authorization", format!("Bearer {key}"))
+    }
+
+    /// The status of what an API key reads.
+    pub async fn key_reads(&self, key: &str, path: &str) -> StatusCode {
+        self.with_key(key, Method::GET, path).send().await.status
+    }
+
+    /// The actions that the audit trail has about a resource, oldest first.
+    pub async fn audited(&self, resource: &str) -> String {
+        let sql = "SELECT COALESCE(string_agg(action, ' ' ORDER BY created_at, id), '') FROM audit_logs WHERE resource = $1";
+        self.query(sql, &[&resource]).await
+    }
+
+    /// Waits until so many sessions of the database wait for a lock.
+    pub async fn waiting_for_locks(&self, count: i64) {
+        let client = self.owner_client().await;
+        let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        for _ in 0..600 {
+            let row = client.query_one(sql, &[]).await.expect("a count");
+            if row.get::<_, i64>(0) >= count {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("nobody waits for a lock");
+    }
+
     pub async fn login(&self, username: &str) -> Person<'_> {
         let body = json!({"username": username, "password": PASSWORD});
         let (status, answer) = self.post("/auth/login", body).await;
@@ -227,6 +284,25 @@ impl Person<'_> {
 
     pub async fn put(&self, path: &str, body: Value) -> (StatusCode, Value) {
         answer(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    /// Changes something in the version it has at this moment.
+    pub async fn patch(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        let request = self.request(Method::PATCH, path).header("if-match", "*");
+        answer(request.json(&body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> (StatusCode, Value) {
+        answer(self.request(Method::DELETE, path)).await
+    }
+
+    /// An API key of this person's, as the answer that made it.
+    pub async fn key(&self, scopes: &[&str]) -> Value {
+        let (status, key) = self
+            .post("/api-keys", json!({"name": "a key", "scopes": scopes}))
+            .await;
+        assert_eq!(status, StatusCode::CREATED, "{key}");
+        key
     }
 
     /// Asks for a start, stop or restart and waits until it has ended; answers with the deployment.

@@ -7,7 +7,9 @@
     reason = "a test that can't go on has failed"
 )]
 
+mod accounts;
 mod admin;
+mod api_keys;
 mod app;
 mod audit;
 mod audit_logs;
@@ -20,12 +22,16 @@ mod edge;
 mod fields;
 mod hostile;
 mod idempotency;
+mod invitations;
 mod isolation;
+mod members;
 mod older_clients;
 mod operations;
 mod proxies;
 mod requests;
 mod secrets;
 mod services;
+mod sessions;
 mod templates;
+mod tenants;
 mod users;

@@ -14,7 +14,7 @@ use super::schemas::one_of;
 
 /// Another password.
 #[derive(Debug, ToSchema)]
-#[schema(example = json!({"current_password": "correct horse battery", "new_password": "battery staple correct"}))]
+#[schema(example = json!({"current_password": "the one so far", "new_password": "battery staple correct"}))]
 pub struct PasswordChange {
     /// The one that is to be replaced.
     #[schema(format = Password)]
