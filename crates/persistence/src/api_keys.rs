@@ -115,7 +115,7 @@ const UPDATE_GRANT: &str = "UPDATE api_key_grants SET scopes = COALESCE($2, scop
          allowed_networks = COALESCE($3, allowed_networks), updated_at = CURRENT_TIMESTAMP WHERE api_key_id = $1";
 
 const KEEP_PREVIOUS: &str = "UPDATE api_key_grants SET previous_key = $2, \
-         previous_valid_until = CURRENT_TIMESTAMP + $3 * INTERVAL '1 second', updated_at = CURRENT_TIMESTAMP \
+         previous_valid_until = CURRENT_TIMESTAMP + $3::bigint * INTERVAL '1 second', updated_at = CURRENT_TIMESTAMP \
      WHERE api_key_id = $1";
 
 const REPLACE: &str = "UPDATE api_keys SET key = $2, updated_at = CURRENT_TIMESTAMP WHERE id = $1";
@@ -132,7 +132,7 @@ const FIND_OWNER: &str = "WITH found AS ( \
      ), used AS ( \
          UPDATE api_keys SET last_used = CURRENT_TIMESTAMP \
          WHERE id = (SELECT id FROM found WHERE is_active AND (expires_at IS NULL OR expires_at > CURRENT_TIMESTAMP)) \
-           AND (last_used IS NULL OR last_used <= CURRENT_TIMESTAMP - $2 * INTERVAL '1 second') \
+           AND (last_used IS NULL OR last_used <= CURRENT_TIMESTAMP - $2::bigint * INTERVAL '1 second') \
      ) SELECT id, user_id, tenant_id FROM found WHERE tenant_id IS NOT NULL";
 
 fn by_id(id: Uuid, lock: &str) -> Statement {

@@ -80,7 +80,7 @@ const PAGE: &str = "SELECT * FROM invitations \
 const COUNT: &str = "SELECT COUNT(*) AS total FROM invitations";
 
 const INSERT: &str = "INSERT INTO invitations (tenant_id, email, role, token_hash, invited_by, expires_at) \
-     VALUES ($1, $2, $3, $4, $5, CURRENT_TIMESTAMP + $6 * INTERVAL '1 second') RETURNING *";
+     VALUES ($1, $2, $3, $4, $5, CURRENT_TIMESTAMP + $6::bigint * INTERVAL '1 second') RETURNING *";
 
 /// Whoever made it must still be somebody who can.
 const OPEN: &str = "SELECT i.id, i.tenant_id, t.name AS tenant_name, i.email, i.role, i.invited_by, u.role AS inviter_role \

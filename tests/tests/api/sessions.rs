@@ -174,7 +174,8 @@ async fn the_delay_grows_up_to_the_most_and_is_forgotten() {
     )
     .await;
     assert_eq!(guess(&app, "ada", "").await, StatusCode::UNAUTHORIZED);
-    let attempts = "SELECT string_agg(attempts::text, ' ') FROM sign_in_throttles";
+    let attempts =
+        "SELECT string_agg(attempts::text, ' ') FROM sign_in_throttles WHERE attempts > 0";
     assert_eq!(app.query(attempts, &[]).await, "1 1");
 }
 

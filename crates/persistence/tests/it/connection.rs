@@ -1,5 +1,10 @@
-use domain::{Error, ServiceId, ServiceType};
-use persistence::{page::PageRequest, services::ServiceFilter};
+use chrono::Utc;
+use domain::{Error, Scope, ServiceId, ServiceType, api_key::NewApiKey};
+use persistence::{
+    Acting, Credential, Origin, SystemPurpose, TenantScope, page::PageRequest,
+    services::ServiceFilter,
+};
+use serde_json::json;
 
 use crate::database::{Fixture, scope, service, unanswered};
 
@@ -62,6 +67,59 @@ async fn a_list_and_a_read_are_one_round_trip_and_a_create_two() {
     let before = fixture.proxy.round_trips();
     fixture.create(&ada, ServiceType::Custom).await;
     assert_eq!(fixture.proxy.round_trips() - before, 2);
+}
+
+/// Whose key it is, a server remembers; whether it is good, the same exchange says.
+#[tokio::test]
+async fn a_read_with_an_api_key_is_one_round_trip() {
+    let fixture = Fixture::new(1).await;
+    let ada = fixture.user("ada").await;
+    fixture.create(&ada, ServiceType::Database).await;
+    let mut transaction = fixture.database.tenant(scope(&ada)).await.unwrap();
+    let (actor, []) = transaction.enter([]).await.unwrap();
+    let new = NewApiKey::parse(&json!({"name": "ci", "scopes": ["read"]}), Utc::now()).unwrap();
+    let stored = "public$hash".to_owned();
+    let key = transaction
+        .insert_api_key(&actor, new, stored.clone(), |_| unanswered())
+        .await
+        .unwrap();
+    let names = async |stored: &str| {
+        let credential = Credential::ApiKey {
+            id: key.id,
+            stored: stored.to_owned(),
+        };
+        let scope = TenantScope {
+            credential,
+            ..scope(&ada)
+        };
+        let read = fixture.database.read(scope);
+        let listed = read.list_services(&ServiceFilter::default(), PAGE).await?;
+        Ok::<_, Error>((listed.0.scopes, listed.1.total))
+    };
+    names(&stored).await.unwrap();
+    let before = fixture.proxy.round_trips();
+    let (scopes, total) = names(&stored).await.unwrap();
+    assert_eq!(fixture.proxy.round_trips() - before, 1);
+    assert_eq!(
+        (scopes, total),
+        (Some([Scope::Read].into_iter().collect()), 1)
+    );
+    let error = names("public$another").await.unwrap_err();
+    assert_eq!(error.code(), "unauthenticated");
+}
+
+#[tokio::test]
+async fn a_session_that_has_ended_reads_nothing() {
+    let fixture = Fixture::new(1).await;
+    let ada = fixture.user("ada").await;
+    fixture.names(&ada).await.unwrap();
+    let acting = Acting::user(ada.id, ada.tenant, Origin::default());
+    let purpose = SystemPurpose::Account;
+    let transaction = fixture.database.system(purpose, &acting).await.unwrap();
+    assert!(transaction.end_session_of(ada.id, ada.id.0).await.unwrap());
+    transaction.commit().await.unwrap();
+    let error = fixture.names(&ada).await.unwrap_err();
+    assert_eq!(error.code(), "unauthenticated");
 }
 
 #[tokio::test]
