@@ -150,3 +150,20 @@ async fn an_administrator_reads_and_changes_their_own_tenant_and_a_user_does_not
         Value::Null
     );
 }
+
+#[actix_web::test]
+async fn of_two_changes_of_the_same_version_at_once_one_wins() {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let read = ada.request(Method::GET, "/tenant").send().await;
+    let etag = read.header("etag").unwrap().to_owned();
+    let change = |name: &str| {
+        let request = ada.request(Method::PATCH, "/tenant");
+        let request = request.header("if-match", &etag).json(&json!({"name": name}));
+        request.send()
+    };
+    let (first, second) = futures::join!(change("Engines"), change("Looms"));
+    let mut statuses = [first.status.as_u16(), second.status.as_u16()];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [200, 412]);
+}

@@ -8,13 +8,17 @@ use utoipa::{
         header::HeaderBuilder,
         path::{HttpMethod, Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
         schema::{AdditionalProperties, SchemaType, Type},
-        security::{Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
+        security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityRequirement, SecurityScheme},
     },
 };
 
 use super::{BASE, parameters};
 
+/// An access token, or an API key.
 const BEARER: &str = "bearer";
+
+/// An API key where `Authorization` is taken.
+const API_KEY: &str = "api_key";
 
 const REQUEST_ID: (&str, &str) = ("X-Request-Id", "The request's id, as in the log.");
 
@@ -36,10 +40,17 @@ impl Modify for Conventions {
             BEARER,
             SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)),
         );
+        components.add_security_scheme(
+            API_KEY,
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))),
+        );
         for schema in components.schemas.values_mut() {
             close(schema);
         }
-        document.security = Some(vec![SecurityRequirement::new(BEARER, [""; 0])]);
+        document.security = Some(vec![
+            SecurityRequirement::new(BEARER, [""; 0]),
+            SecurityRequirement::new(API_KEY, [""; 0]),
+        ]);
         for (path, item) in &mut document.paths.paths {
             let in_api = path.starts_with(BASE);
             for (method, operation) in operations(item) {

@@ -16,4 +16,5 @@ mod isolation;
 mod key_rotation;
 mod pool;
 mod proxy;
+mod sign_in;
 mod tls;
