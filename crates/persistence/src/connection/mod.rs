@@ -62,46 +62,23 @@ pub(crate) enum ExchangeError {
     ChangesContext,
 }
 
-/// Commands that end a transaction, or leave its context or role for another.
-const CONTEXT_COMMANDS: [&str; 15] = [
-    "SET",
-    "RESET",
-    "BEGIN",
-    "START",
-    "COMMIT",
-    "END",
-    "ROLLBACK",
-    "ABORT",
-    "SAVEPOINT",
-    "RELEASE",
-    "DISCARD",
-    "DO",
-    "CALL",
-    "PREPARE",
-    "EXECUTE",
+/// The commands that read and write rows. No other is sent: some end the transaction, or leave its context or role for another.
+const ROW_COMMANDS: [&str; 7] = [
+    "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "TABLE", "VALUES",
 ];
 
-/// Whether a statement would change what decides which rows are visible. The context is set with BEGIN, and then stays.
-fn changes_context(sql: &str) -> bool {
-    let command = without_comments(sql)
-        .split(|character: char| !character.is_ascii_alphabetic())
-        .next()
-        .unwrap_or_default();
-    CONTEXT_COMMANDS
-        .iter()
-        .any(|refused| refused.eq_ignore_ascii_case(command))
-        || sql.to_ascii_lowercase().contains("set_config")
-}
+/// What sets a variable from within a statement, and how a name could be written so that it is not recognised.
+const CONTEXT_NAMES: [&str; 3] = ["set_config", "pg_settings", "u&\""];
 
-/// A statement from its first word on.
-fn without_comments(sql: &str) -> &str {
-    let sql = sql.trim_start();
-    let end = match sql.get(..2) {
-        Some("--") => sql.find('\n').map(|end| end + 1),
-        Some("/*") => sql.find("*/").map(|end| end + 2),
-        _ => return sql,
-    };
-    without_comments(end.and_then(|end| sql.get(end..)).unwrap_or_default())
+/// Whether a statement could change what decides which rows are visible. The context is set with BEGIN, and then stays.
+fn changes_context(sql: &str) -> bool {
+    let first = sql.split(|character: char| !character.is_ascii_alphabetic());
+    let first = first.take(1).collect::<String>();
+    let is_known = ROW_COMMANDS
+        .iter()
+        .any(|known| known.eq_ignore_ascii_case(&first));
+    let sql = sql.to_ascii_lowercase();
+    !is_known || CONTEXT_NAMES.iter().any(|name| sql.contains(name))
 }
 
 /// The text that opens a transaction and the context that is set in it, before anything else runs.

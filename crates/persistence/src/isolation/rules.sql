@@ -1,7 +1,7 @@
+WITH
 -- What every table, policy, view, function and grant has to be like, so that row-level security holds. One row for each
 -- that is not: the object, what is wrong, what to do. The migrations' tests run this on a new schema, a server on its own.
 -- Objects of extensions are left out: they hold no rows of a tenant.
-WITH
 reviewed_functions (name) AS (
     -- SECURITY DEFINER functions: a line for each, once its body was reviewed.
     VALUES ('audit_row'), ('audit_truncate'), ('audit_event'), ('refuse_foreign_user'), ('refuse_foreign_service'),

@@ -49,8 +49,6 @@ impl Fixture {
                  INSERT INTO service_templates (name, type, is_public, created_by) VALUES ('t', 'custom', false, '{id}');
                  INSERT INTO service_deployments (service_id, deployed_by) SELECT id, created_by FROM services;
                  INSERT INTO api_keys (name, key, user_id, tenant_id) VALUES ('k', '{id}', '{id}', '{tenant}');
-                 INSERT INTO refresh_tokens (family_id, user_id, token_hash, expires_at)
-                     VALUES ('{id}', '{id}', '{id}', CURRENT_TIMESTAMP);
                  INSERT INTO idempotency_keys (user_id, key, fingerprint, status, response)
                      VALUES ('{id}', 'k', '', 201, '{{}}');
                  COMMIT"
@@ -75,6 +73,9 @@ async fn a_statement_that_would_change_the_context_or_the_transaction_is_not_eve
             "WITH c AS (SELECT \"set_config\"('app.tenant_id', '{foreign}', true)) SELECT * FROM c"
         ),
         &format!("/* harmless */ -- really\n SET app.tenant_id = '{foreign}'"),
+        &format!("/* /* nested */ */ SET app.tenant_id = '{foreign}'"),
+        &format!("SELECT U&\"set\\005fconfig\"('app.tenant_id', '{foreign}', true)"),
+        &format!("UPDATE pg_settings SET setting = '{foreign}' WHERE name = 'app.tenant_id'"),
         "set role nomad_services_system",
         "\n\tSET LOCAL ROLE NONE",
         "SET SESSION AUTHORIZATION postgres",
@@ -128,21 +129,13 @@ async fn a_statement_that_would_change_the_context_or_the_transaction_is_not_eve
 }
 
 #[tokio::test]
-async fn several_statements_in_one_are_refused_and_the_settings_view_changes_no_context() {
+async fn several_statements_in_one_are_refused() {
     let fixture = Fixture::new(1).await;
     let (ada, eve) = (fixture.user("ada").await, fixture.user("eve").await);
     let foreign = eve.tenant.unwrap();
     let transaction = fixture.database.tenant(scope(&ada)).await.unwrap();
     let several = format!("SELECT 1; SET app.tenant_id = '{foreign}'");
     assert!(transaction.execute_raw(statement(&several)).await.is_err());
-    drop(transaction);
-    let transaction = fixture.database.tenant(scope(&ada)).await.unwrap();
-    let view = format!("UPDATE pg_settings SET setting = '{foreign}' WHERE name = 'app.tenant_id'");
-    let _ = transaction.execute_raw(statement(&view)).await;
-    let context = "SELECT current_setting('app.tenant_id') AS tenant";
-    let context = transaction.query_one_raw(statement(context)).await;
-    let tenant: String = context.unwrap().unwrap().try_get("", "tenant").unwrap();
-    assert_eq!(tenant, ada.tenant.unwrap().to_string());
 }
 
 /// What a query without any predicate sees, and so every query of the product, whatever predicate it lacks.
