@@ -245,11 +245,13 @@ pub(crate) fn by_id(id: ServiceId) -> sea_orm::Select<service::Entity> {
 }
 
 pub(crate) fn locked(id: ServiceId) -> Statement {
-    by_id(id).lock_exclusive().build(DbBackend::Postgres)
+    by_id(id)
+        .lock(LockType::NoKeyUpdate)
+        .build(DbBackend::Postgres)
 }
 
-/// Row-level security leaves the caller's own tenant. Others may refer to it meanwhile: whoever writes a row of the tenant,
-/// the audit included, would otherwise wait for this lock while it is waited for.
+/// Row-level security leaves the caller's own tenant. Like every lock on a row that others refer to, it lets them: whoever
+/// writes a row of the tenant, the audit included, would otherwise wait for this lock while it is waited for.
 pub(crate) fn lock_tenant() -> Statement {
     tenant::Entity::find()
         .lock(LockType::NoKeyUpdate)

@@ -7,8 +7,11 @@ use domain::{
 };
 use entity::user;
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter,
-    QueryResult, QuerySelect, QueryTrait, Select, Statement, prelude::Uuid, sea_query::Expr,
+    ActiveValue::Set,
+    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect,
+    QueryTrait, Select, Statement,
+    prelude::Uuid,
+    sea_query::{Expr, LockType},
 };
 
 use crate::{
@@ -101,7 +104,7 @@ fn stored_role(role: Role) -> user::Role {
 /// What the username of somebody who was removed is like, and no other.
 const REMOVED: &str = "~%";
 
-const LOCK_ADMINISTRATORS: &str = "SELECT id FROM users WHERE role = 'admin' AND tenant_id IS NULL AND is_active ORDER BY id FOR UPDATE";
+const LOCK_ADMINISTRATORS: &str = "SELECT id FROM users WHERE role = 'admin' AND tenant_id IS NULL AND is_active ORDER BY id FOR NO KEY UPDATE";
 
 #[derive(FromQueryResult)]
 struct Id {
@@ -319,7 +322,7 @@ pub(crate) fn by_id(id: UserId) -> Statement {
 pub(crate) fn locked(id: UserId) -> Statement {
     people()
         .filter(user::Column::Id.eq(id.0))
-        .lock_exclusive()
+        .lock(LockType::NoKeyUpdate)
         .build(DbBackend::Postgres)
 }
 

@@ -37,7 +37,7 @@ const TABLES: [Table; 3] = [
         kind: Kind::Service,
         select: "SELECT id, config AS first, NULL::jsonb AS second FROM services \
              WHERE tenant_id = $1 AND config IS NOT NULL AND ($2::uuid IS NULL OR id > $2) \
-             ORDER BY id LIMIT $3 FOR UPDATE",
+             ORDER BY id LIMIT $3 FOR NO KEY UPDATE",
         update: "UPDATE services SET config = new.first \
              FROM jsonb_to_recordset($1) AS new (id UUID, first JSONB) WHERE services.id = new.id",
     },
@@ -47,7 +47,7 @@ const TABLES: [Table; 3] = [
              FROM service_templates template JOIN users ON users.id = template.created_by \
              WHERE users.tenant_id IS NOT DISTINCT FROM $1 AND template.config IS NOT NULL \
                  AND ($2::uuid IS NULL OR template.id > $2) \
-             ORDER BY template.id LIMIT $3 FOR UPDATE OF template",
+             ORDER BY template.id LIMIT $3 FOR NO KEY UPDATE OF template",
         update: "UPDATE service_templates SET config = new.first \
              FROM jsonb_to_recordset($1) AS new (id UUID, first JSONB) WHERE service_templates.id = new.id",
     },
@@ -56,7 +56,7 @@ const TABLES: [Table; 3] = [
         select: "SELECT id, request AS first, job AS second FROM deployment_tasks \
              WHERE tenant_id = $1 AND (request IS NOT NULL OR job IS NOT NULL) \
                  AND ($2::uuid IS NULL OR id > $2) \
-             ORDER BY id LIMIT $3 FOR UPDATE",
+             ORDER BY id LIMIT $3 FOR NO KEY UPDATE",
         update: "UPDATE deployment_tasks SET request = new.first, job = new.second \
              FROM jsonb_to_recordset($1) AS new (id UUID, first JSONB, second JSONB) \
              WHERE deployment_tasks.id = new.id",
