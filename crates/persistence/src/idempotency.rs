@@ -20,6 +20,9 @@ use crate::{SystemTx, TenantTx, rows::first};
 const CLAIM: &str =
     "SELECT pg_try_advisory_xact_lock(hashtextextended($1::uuid::text || ' ' || $2, 0)) AS claimed";
 
+/// Waits for the request's own transaction, which was given up and may not have ended yet.
+const CLAIM_IN_TURN: &str = "SELECT true AS claimed FROM pg_advisory_xact_lock(hashtextextended($1::uuid::text || ' ' || $2, 0))";
+
 /// An answer older than a day is as good as none.
 const FIND: &str = "SELECT fingerprint, status, response, location, etag FROM idempotency_keys \
      WHERE user_id = $1 AND key = $2 AND created_at > CURRENT_TIMESTAMP - INTERVAL '24 hours'";
@@ -91,7 +94,11 @@ impl TenantTx {
     /// error that [`replayed`] recognises for a request that was answered.
     pub async fn once(&mut self, once: Option<&Once>) -> Result<(), Error> {
         let Some(once) = once else { return Ok(()) };
-        let (_, rows) = self.enter(claim(once)).await?;
+        self.once_by(CLAIM, once).await
+    }
+
+    async fn once_by(&mut self, claim: &str, once: &Once) -> Result<(), Error> {
+        let (_, rows) = self.enter(claiming(claim, once)).await?;
         self.answers(once.clone());
         unanswered(once, &rows)
     }
@@ -101,7 +108,7 @@ impl TenantTx {
     /// # Errors
     /// As [`once`](Self::once).
     pub async fn keep_refusal(mut self, once: &Once, answer: &Answer) -> Result<(), Error> {
-        self.once(Some(once)).await?;
+        self.once_by(CLAIM_IN_TURN, once).await?;
         self.finish([record(once, answer)]).await.map(drop)
     }
 }
@@ -113,7 +120,7 @@ impl SystemTx {
     /// As [`TenantTx::once`].
     pub async fn once(&mut self, once: Option<&Once>) -> Result<(), Error> {
         let Some(once) = once else { return Ok(()) };
-        let rows = self.rows(claim(once)).await?;
+        let rows = self.rows(claiming(CLAIM, once)).await?;
         self.answers(once.clone());
         unanswered(once, &rows)
     }
@@ -140,19 +147,19 @@ struct Removed {
     total: i64,
 }
 
-fn claim(once: &Once) -> [Statement; 2] {
+fn claiming(claim: &str, once: &Once) -> [Statement; 2] {
     let values = || [once.owner.into(), once.key.clone().into()];
-    [CLAIM, FIND].map(|sql| Statement::from_sql_and_values(DbBackend::Postgres, sql, values()))
+    [claim, FIND].map(|sql| Statement::from_sql_and_values(DbBackend::Postgres, sql, values()))
 }
 
 fn unanswered(once: &Once, [claim, found]: &[Vec<QueryResult>; 2]) -> Result<(), Error> {
-    let claim: Option<Claim> = first(claim)?;
-    if !claim.is_some_and(|claim| claim.claimed) {
+    let Some(stored) = first::<Stored>(found)? else {
+        let claim: Option<Claim> = first(claim)?;
+        if claim.is_some_and(|claim| claim.claimed) {
+            return Ok(());
+        }
         let detail = "a request with this Idempotency-Key is under way; ask again when it is done";
         return Err(Error::conflict("idempotency_key_in_use", detail));
-    }
-    let Some(stored) = first::<Stored>(found)? else {
-        return Ok(());
     };
     if stored.fingerprint != once.fingerprint {
         let detail =
