@@ -118,6 +118,25 @@ async fn what_plain_sql_changes_is_recorded_row_by_row_and_names_the_login() {
 }
 
 #[actix_web::test]
+async fn what_a_configuration_marks_is_hidden_even_if_it_was_written_unencrypted() {
+    let app = TestApp::new().await;
+    let ada = app.register("ada").await;
+    let (_, made) = ada.post("/services", service("shop", "custom")).await;
+    let clear = "UPDATE services SET config = config || '{ \
+        \"custom_variables\": {\"A\": \"unspeakable\", \"b/c\": \"unspeakable\", \"D\": \"shown\"}, \
+        \"volumes\": [\"unspeakable\"], \
+        \"sensitive\": [\"/custom_variables/A\", \"/config/custom_variables/b~1c\", \"/volumes/0\", \
+            \"/volumes/x\", \"/nowhere/at/all\", \"\", 1, null, {}]}'";
+    assert_eq!(app.execute(clear, &[]).await, 1);
+    let id = made["id"].as_str().expect("an id");
+    let entries = trail(&app, "service.update", &format!("services/{id}")).await;
+    let changes = &entries[0].details["changes"];
+    let variables = json!({"A": "**********", "b/c": "**********", "D": "shown"});
+    assert_eq!(changes["config.custom_variables"]["to"], variables);
+    assert_eq!(changes["config.volumes"]["to"], json!(["**********"]));
+}
+
+#[actix_web::test]
 async fn what_was_rolled_back_or_is_only_a_time_leaves_no_row() {
     let app = TestApp::new().await;
     app.register("ada").await;

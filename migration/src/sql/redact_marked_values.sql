@@ -1,0 +1,49 @@
+-- A value that a configuration lists under "sensitive" is a marker in the trail even if somebody wrote it unencrypted, past
+-- the product.
+
+-- A configuration with a marker wherever its own "sensitive" points. What it lists may be nonsense, and must not refuse a
+-- change of the row.
+CREATE OR REPLACE FUNCTION audit_marked(config JSONB) RETURNS JSONB
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    marked JSONB := config;
+    place TEXT[];
+BEGIN
+    FOR place IN
+        SELECT string_to_array(regexp_replace(pointer #>> '{}', '^/config/', '/'), '/')
+        FROM jsonb_array_elements(config -> 'sensitive') AS pointer
+        WHERE pointer #>> '{}' LIKE '/%'
+    LOOP
+        place := ARRAY(
+            SELECT replace(replace(part, '~1', '/'), '~0', '~')
+            FROM unnest(place[2:]) WITH ORDINALITY AS parts (part, position) ORDER BY position);
+        IF marked #> place IS NOT NULL THEN
+            marked := jsonb_set(marked, place, '"**********"');
+        END IF;
+    END LOOP;
+    RETURN marked || jsonb_build_object('sensitive', config -> 'sensitive');
+END
+$$;
+
+CREATE OR REPLACE FUNCTION audit_redacted(value JSONB) RETURNS JSONB
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
+    SELECT CASE
+        WHEN jsonb_typeof(value) = 'object' AND value ? '$enc' THEN '"**********"'::jsonb
+        WHEN jsonb_typeof(value) = 'object' THEN COALESCE((
+            SELECT jsonb_object_agg(field.key, CASE
+                WHEN field.key = 'environment' AND jsonb_typeof(field.value) = 'object' THEN COALESCE((
+                    SELECT jsonb_object_agg(name, '**********') FROM jsonb_object_keys(field.value) AS name
+                ), '{}')
+                ELSE audit_redacted(field.value)
+            END)
+            FROM jsonb_each(CASE
+                WHEN jsonb_typeof(value -> 'sensitive') = 'array' THEN audit_marked(value) ELSE value
+            END) AS field
+        ), '{}')
+        WHEN jsonb_typeof(value) = 'array' THEN COALESCE((
+            SELECT jsonb_agg(audit_redacted(item.value) ORDER BY item.ordinality)
+            FROM jsonb_array_elements(value) WITH ORDINALITY AS item
+        ), '[]')
+        ELSE value
+    END
+$$;
