@@ -159,7 +159,9 @@ async fn of_two_changes_of_the_same_version_at_once_one_wins() {
     let etag = read.header("etag").unwrap().to_owned();
     let change = |name: &str| {
         let request = ada.request(Method::PATCH, "/tenant");
-        let request = request.header("if-match", &etag).json(&json!({"name": name}));
+        let request = request
+            .header("if-match", &etag)
+            .json(&json!({"name": name}));
         request.send()
     };
     let (first, second) = futures::join!(change("Engines"), change("Looms"));

@@ -35,7 +35,9 @@ async fn a_new_hash_of_the_old_password_does_not_undo_a_change() {
     let ada = fixture.user("ada").await;
     let before = fixture.credentials("ada").await.password_hash;
     fixture.replace(ada.id, &before, "changed meanwhile").await;
-    fixture.replace(ada.id, &before, "the old one, rehashed").await;
+    fixture
+        .replace(ada.id, &before, "the old one, rehashed")
+        .await;
     let after = fixture.credentials("ada").await.password_hash;
     assert_eq!(after, "changed meanwhile");
 }
