@@ -27,10 +27,10 @@ test: ## Run every test, beside a throw-away PostgreSQL
 	$(WITH_POSTGRES) cargo test --workspace
 
 .PHONY: test-postgres-versions
-test-postgres-versions: ## Run the migrations' tests on every major version of PostgreSQL, fetched where needed
+test-postgres-versions: ## Run the schema's and the queries' tests on every major version of PostgreSQL, fetched where needed
 	for version in $(POSTGRES_VERSIONS); do \
 		echo "PostgreSQL $$version"; \
-		POSTGRES_VERSION=$$version $(WITH_POSTGRES) cargo test --quiet --package nomad-services-migration || exit 1; \
+		POSTGRES_VERSION=$$version $(WITH_POSTGRES) cargo test --quiet --package nomad-services-migration --package nomad-services-persistence || exit 1; \
 	done
 
 .PHONY: bench

@@ -26,6 +26,9 @@ const LOG_LINES: usize = 5;
 /// From this version on the extensions that the migrations ask for need no superuser.
 const TRUSTED_EXTENSIONS: u32 = 13;
 
+/// From this version on the schema `public` belongs to the database's owner, and not everybody may make tables in it.
+const CLOSED_SCHEMA: u32 = 15;
+
 /// A cluster's files, and how to reach its server.
 #[derive(Debug)]
 pub(crate) struct Place {
@@ -148,13 +151,6 @@ impl Place {
     /// Makes the login and the database the product uses, where they are not there yet.
     pub(crate) async fn prepare(&self) -> Result<(), ClusterError> {
         let client = self.connect("postgres").await?;
-        let version: u32 = self.major_version()?.parse().unwrap_or(TRUSTED_EXTENSIONS);
-        if version < TRUSTED_EXTENSIONS {
-            // In the template, so that every database the login makes has them.
-            let extensions = r#"CREATE EXTENSION IF NOT EXISTS "uuid-ossp"; CREATE EXTENSION IF NOT EXISTS pgcrypto"#;
-            let template = self.connect("template1").await?;
-            template.batch_execute(extensions).await?;
-        }
         let login = "SELECT FROM pg_roles WHERE rolname = $1";
         if client.query_opt(login, &[&LOGIN]).await?.is_none() {
             // Generated from hexadecimal digits alone, so it needs no quoting.
@@ -162,6 +158,20 @@ impl Place {
             let create =
                 format!("CREATE ROLE {LOGIN} LOGIN CREATEROLE CREATEDB PASSWORD '{password}'");
             client.batch_execute(&create).await?;
+        }
+        let version: u32 = self.major_version()?.parse().unwrap_or(CLOSED_SCHEMA);
+        // In the template, so that every database the login makes is like this.
+        let mut template = String::new();
+        if version < TRUSTED_EXTENSIONS {
+            template += r#"CREATE EXTENSION IF NOT EXISTS "uuid-ossp"; CREATE EXTENSION IF NOT EXISTS pgcrypto;"#;
+        }
+        if version < CLOSED_SCHEMA {
+            template += &format!("ALTER SCHEMA public OWNER TO {LOGIN};");
+            template += "REVOKE CREATE ON SCHEMA public FROM PUBLIC;";
+        }
+        if !template.is_empty() {
+            let database = self.connect("template1").await?;
+            database.batch_execute(&template).await?;
         }
         let database = "SELECT FROM pg_database WHERE datname = $1";
         if client.query_opt(database, &[&DATABASE]).await?.is_none() {

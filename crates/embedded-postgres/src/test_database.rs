@@ -101,8 +101,13 @@ impl Drop for TestDatabase {
                 .build();
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
-                let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
-                if let Err(error) = connect(&server).await.batch_execute(&drop).await {
+                let client = connect(&server).await;
+                // In two statements, because PostgreSQL 12 knows no WITH (FORCE).
+                let end =
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1";
+                let ended = client.execute(end, &[&name]).await;
+                let drop = format!("DROP DATABASE IF EXISTS {name}");
+                if let Err(error) = ended.and(client.batch_execute(&drop).await) {
                     eprintln!("{name} was not dropped: {error}");
                 }
             });

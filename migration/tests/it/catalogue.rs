@@ -77,9 +77,11 @@ pub async fn describe(url: &SecretString) -> Vec<String> {
     lines
 }
 
-const COLUMNS: &str = "
+/// Before PostgreSQL 14, `AT TIME ZONE` is shown as the function it is.
+const COLUMNS: &str = r"
     SELECT format('column %s %s%s%s', attname, format_type(atttypid, atttypmod),
-        CASE WHEN attnotnull THEN ' not null' END, ' default ' || pg_get_expr(adbin, adrelid))
+        CASE WHEN attnotnull THEN ' not null' END, ' default ' ||
+        regexp_replace(pg_get_expr(adbin, adrelid), '^timezone\((.*?), (.*)\)$', '(\2 AT TIME ZONE \1)'))
     FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
     WHERE attrelid = $1 AND attnum > 0 AND NOT attisdropped
     ORDER BY attnum";

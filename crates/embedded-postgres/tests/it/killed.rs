@@ -27,6 +27,8 @@ impl Run {
         let owner = Command::new(env!("CARGO_BIN_EXE_with-postgres"))
             .args(["sleep", "600"])
             .env("TMPDIR", temporary)
+            // The version that this program itself starts.
+            .env_remove("POSTGRES_VERSION")
             .spawn()
             .unwrap();
         let cluster = temporary.join(format!("nomad-services-test-{}", owner.id()));
