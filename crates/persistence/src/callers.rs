@@ -3,11 +3,14 @@
 //! from the next request on, on every replica.
 
 use domain::{
-    Error, ErrorKind, Role, Scope, Scopes, TenantId, UserId, api_key::Network, policy::Actor,
+    Error, ErrorKind, Role, Scope, Scopes, TenantId, UserId,
+    api_key::Network,
+    policy::{Action, Actor, Resource, authorise},
 };
 use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement, prelude::Uuid};
+use serde_json::json;
 
-use crate::{Credential, Origin, TenantScope, rows::first};
+use crate::{Credential, Inspection, Origin, TenantScope, rows::first};
 
 /// A session lives as long as one of its tokens is neither used nor revoked.
 const OF_SESSION: &str = "SELECT u.role, u.tenant_id, NULL::text[] AS scopes, NULL::text[] AS allowed_networks \
@@ -30,6 +33,18 @@ struct Standing {
     tenant_id: Option<Uuid>,
     scopes: Option<Vec<String>>,
     allowed_networks: Option<Vec<String>>,
+}
+
+/// Where the caller is a platform administrator and the tenant exists, the event is written; without an action, none is.
+const INSPECTING: &str = "SELECT caller.*, tenants.id AS inspected, \
+         CASE WHEN tenants.id IS NOT NULL AND caller.role = 'admin' AND caller.tenant_id IS NULL AND $4::text IS NOT NULL \
+             THEN audit_event($4, $5, $6)::text IS NOT NULL ELSE false END AS recorded \
+     FROM caller LEFT JOIN tenants ON tenants.id = $3";
+
+#[derive(FromQueryResult)]
+struct Inspected {
+    inspected: Option<Uuid>,
+    recorded: bool,
 }
 
 /// Asks for the caller of a tenant's transaction.
@@ -59,6 +74,52 @@ pub(crate) fn member(scope: &TenantScope, rows: &[QueryResult]) -> Result<Actor,
         return Err(Error::unauthenticated());
     }
     Ok(actor)
+}
+
+/// Asks for the caller who looks into a tenant, and writes that down in it; asked across tenants, as nobody inside sees who
+/// runs the platform.
+pub(crate) fn of_inspection(scope: &TenantScope, inspection: &Inspection) -> Statement {
+    let Credential::Session(session) = scope.credential else {
+        // A key is of a member, and no member looks into a tenant this way.
+        return of_scope(scope);
+    };
+    let (action, resource, path) = inspection.event();
+    Statement::from_sql_and_values(
+        DbBackend::Postgres,
+        format!("WITH caller AS ({OF_SESSION}) {INSPECTING}"),
+        [
+            scope.user.0.into(),
+            session.into(),
+            scope.tenant.0.into(),
+            action.map(str::to_owned).into(),
+            resource.into(),
+            json!({"path": path}).into(),
+        ],
+    )
+}
+
+/// The platform administrator who looks into a tenant, and whose look is recorded there.
+pub(crate) fn inspector(
+    scope: &TenantScope,
+    inspection: &Inspection,
+    rows: &[QueryResult],
+) -> Result<Actor, Error> {
+    let actor = actor(scope.user, &scope.origin, rows)?;
+    // The answer of `/admin/tenants/{id}`, before anything says whether there is such a tenant.
+    authorise(&actor, Action::Read, Resource::PlatformTenants)?;
+    let row: Inspected = first(rows)?.ok_or_else(Error::unauthenticated)?;
+    if row.inspected.is_none() {
+        return Err(Error::not_found("tenant"));
+    }
+    if row.recorded {
+        inspection.has_been_recorded();
+    } else if !inspection.is_recorded() {
+        return Err(Error::internal("a look into a tenant was not recorded"));
+    }
+    Ok(Actor {
+        tenant: Some(scope.tenant),
+        ..actor
+    })
 }
 
 /// The caller.

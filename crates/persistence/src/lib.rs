@@ -32,6 +32,6 @@ pub use connection::{
     ConnectionSettings, Connections, Database, PoolSettings, SetupError, SslMode, SystemPurpose,
     SystemTx, TenantRead, TenantTx, Transaction, Tunnel,
 };
-pub use scope::{Acting, Credential, Origin, SYSTEM_USER, TenantScope};
+pub use scope::{Acting, Credential, Inspection, Origin, SYSTEM_USER, TenantScope};
 pub use sea_orm::Statement;
 pub use users::User;

@@ -1,7 +1,13 @@
 //! Who acts, in which tenant, and through which request: the context each transaction carries, which row-level security
 //! and the audit read.
 
-use std::net::IpAddr;
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use domain::{TenantId, UserId};
 use sea_orm::{DbBackend, Statement, prelude::Uuid};
@@ -12,8 +18,8 @@ pub(crate) const CONTEXT: &str = "SELECT set_config('app.tenant_id', $1, true), 
      set_config('app.user_agent', $5, true), set_config('app.reason', $6, true), \
      set_config('app.api_key_id', $7, true)";
 
-/// The longest that is kept of what a client calls itself, in characters.
-const USER_AGENT: usize = 512;
+/// The longest that is kept of what a client calls itself, or says about why it acts, in characters.
+const LONGEST_TEXT: usize = 512;
 
 /// The user who owns what the product does by itself; made by a migration, and never signs in.
 pub const SYSTEM_USER: UserId = UserId(Uuid::from_u128(1));
@@ -54,8 +60,19 @@ pub struct TenantScope {
     pub credential: Credential,
     /// The request.
     pub origin: Origin,
-    /// Why a platform administrator acts inside the tenant; a member gives no reason.
-    pub reason: Option<String>,
+    /// What a platform administrator reads inside the tenant; a member needs no leave.
+    pub inspection: Option<Inspection>,
+}
+
+/// What a platform administrator reads inside a tenant, and why. It becomes one event of the tenant's audit trail, written
+/// with the first rows that are read, however many reads follow.
+#[derive(Clone, Debug)]
+pub struct Inspection {
+    reason: String,
+    action: String,
+    resource: String,
+    path: String,
+    recorded: Arc<AtomicBool>,
 }
 
 /// On whose behalf a transaction works across tenants.
@@ -71,6 +88,34 @@ pub struct Acting {
     pub reason: Option<String>,
     /// The API key that is used.
     pub api_key: Option<Uuid>,
+}
+
+impl Inspection {
+    /// For `reason`; `action` and `resource` are named as in [`audit::event`](crate::audit::event), and `path` is what was
+    /// asked for below the tenant.
+    pub fn new(reason: String, action: String, resource: String, path: String) -> Self {
+        Self {
+            reason,
+            action,
+            resource,
+            path,
+            recorded: Arc::default(),
+        }
+    }
+
+    /// The event to write: its action, its resource and the path; no action where it is written already.
+    pub(crate) fn event(&self) -> (Option<&str>, &str, &str) {
+        let action = (!self.is_recorded()).then_some(self.action.as_str());
+        (action, &self.resource, &self.path)
+    }
+
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.recorded.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn has_been_recorded(&self) {
+        self.recorded.store(true, Ordering::Release);
+    }
 }
 
 impl Credential {
@@ -139,7 +184,10 @@ impl From<&TenantScope> for Acting {
             user: Some(scope.user),
             tenant: Some(scope.tenant),
             origin: scope.origin.clone(),
-            reason: scope.reason.clone(),
+            reason: scope
+                .inspection
+                .as_ref()
+                .map(|inspection| inspection.reason.clone()),
             api_key: scope.credential.api_key(),
         }
     }
@@ -150,6 +198,6 @@ pub(crate) fn printable(text: Option<&str>) -> String {
     let characters = text.unwrap_or_default().chars();
     characters
         .filter(|character| *character != '\0')
-        .take(USER_AGENT)
+        .take(LONGEST_TEXT)
         .collect()
 }

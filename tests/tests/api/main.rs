@@ -9,6 +9,7 @@
 
 mod accounts;
 mod admin;
+mod admin_in_tenant;
 mod api_keys;
 mod app;
 mod audit;

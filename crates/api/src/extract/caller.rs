@@ -13,8 +13,9 @@ use actix_web::{
     web::Data,
 };
 use domain::{Error, TenantId, UserId, api_key::ApiKeyText};
-use persistence::{Acting, Credential, Origin, TenantScope};
+use persistence::{Acting, Credential, Inspection, Origin, TenantScope};
 
+use super::inspection;
 use crate::{
     client_address::client_address,
     observability::requests,
@@ -50,7 +51,7 @@ enum Shown {
 #[derive(Clone, Debug)]
 pub struct Anybody(pub Origin);
 
-/// A member of a tenant, and so the tenant.
+/// A member of a tenant, and so the tenant; below `/admin/tenants/{tenant_id}`, whoever looks into that one.
 #[derive(Clone, Debug)]
 pub struct Member(pub TenantScope);
 
@@ -99,13 +100,36 @@ impl Caller {
         let tenant = self.tenant.ok_or_else(|| {
             Error::forbidden("a platform administrator has no services of its own")
         })?;
-        Ok(TenantScope {
+        Ok(self.scope_of(tenant, None))
+    }
+
+    fn scope_of(&self, tenant: TenantId, inspection: Option<Inspection>) -> TenantScope {
+        TenantScope {
             tenant,
             user: self.user,
             credential: self.credential.clone(),
             origin: self.origin.clone(),
-            reason: None,
-        })
+            inspection,
+        }
+    }
+}
+
+impl Member {
+    async fn of(request: HttpRequest) -> Result<Self, Error> {
+        let caller = Caller::of(request.clone()).await?;
+        let Some(tenant) = inspection::tenant(&request)? else {
+            return caller.scope().map(Self);
+        };
+        let reason = match inspection::reason(&request) {
+            Err(refused) if caller.tenant.is_none() => return Err(refused),
+            // A member is refused, with a reason and without.
+            reason => reason.unwrap_or_default(),
+        };
+        if caller.tenant.is_none() {
+            requests::identify_tenant(tenant);
+        }
+        let inspection = inspection::of(&request, tenant, reason)?;
+        Ok(Self(caller.scope_of(tenant, Some(inspection))))
     }
 }
 
@@ -170,6 +194,6 @@ impl FromRequest for Member {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let request = request.clone();
-        Box::pin(async move { Ok(Self(Caller::of(request).await?.scope()?)) })
+        Box::pin(async move { Ok(Self::of(request).await?) })
     }
 }

@@ -2,6 +2,10 @@
 
 pub(crate) mod body;
 mod caller;
+mod id;
+mod inspection;
 
 pub(crate) use body::Body;
 pub(crate) use caller::{Anybody, Caller, Member};
+pub(crate) use id::Id;
+pub(crate) use inspection::{LONGEST_REASON, REASON_PATTERN};

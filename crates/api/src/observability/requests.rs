@@ -22,11 +22,15 @@ const UNKNOWN_ROUTE: &str = "none";
 
 /// Says in the log on whose behalf the current request acts.
 pub(crate) fn identify(user: UserId, tenant: Option<TenantId>) {
-    let span = Span::current();
-    span.record("user", user.to_string());
+    Span::current().record("user", user.to_string());
     if let Some(tenant) = tenant {
-        span.record("tenant", tenant.to_string());
+        identify_tenant(tenant);
     }
+}
+
+/// Says in the log in which tenant the current request acts.
+pub(crate) fn identify_tenant(tenant: TenantId) {
+    Span::current().record("tenant", tenant.to_string());
 }
 
 /// Says in the log which API key is used.

@@ -31,6 +31,23 @@ const STATUS_HEADERS: [(&str, &str, &str); 3] = [
     ("503", "Retry-After", "Seconds to wait."),
 ];
 
+/// Gives each operation an id of its own: its resource with what it does, `services_list`.
+#[derive(Debug)]
+pub(super) struct OperationIds;
+
+impl Modify for OperationIds {
+    fn modify(&self, document: &mut OpenApi) {
+        for item in document.paths.paths.values_mut() {
+            for (_, operation) in operations(item) {
+                let tag = operation.tags.iter().flatten().next();
+                let tag = tag.map(|tag| tag.replace(' ', "_")).unwrap_or_default();
+                let own = operation.operation_id.take().unwrap_or_default();
+                operation.operation_id = Some(format!("{tag}_{own}"));
+            }
+        }
+    }
+}
+
 /// Completes a description.
 #[derive(Debug)]
 pub(super) struct Conventions;

@@ -1,12 +1,14 @@
 //! The API's description, OpenAPI 3.1, made from the handlers themselves.
 //!
 //! A handler says in its `#[utoipa::path]` what is its own: method, path, body, the answer it gives, the refusals that only
-//! it knows (a status and a description are enough). [`conventions`] adds what follows from the contract. The URL map in
+//! it knows (a status and a description are enough). [`conventions`] adds what follows from the contract, and
+//! [`inside_tenants`] what platform administrators read of the same. The URL map in
 //! `routes/mod.rs` names the handler once, for the server and for this description. What is neither a JSON body that a
 //! handler builds nor a type of it stands in [`schemas`].
 
 pub mod account_schemas;
 mod conventions;
+mod inside_tenants;
 pub mod schemas;
 
 use std::{collections::HashMap, sync::LazyLock};
@@ -65,6 +67,8 @@ pub fn document() -> OpenApi {
         .description(Some(include_str!("description.md")))
         .license(Some(utoipa::openapi::License::new("MIT OR Apache-2.0")))
         .build();
+    conventions::OperationIds.modify(&mut document);
+    inside_tenants::InsideTenants.modify(&mut document);
     conventions::Conventions.modify(&mut document);
     document
 }

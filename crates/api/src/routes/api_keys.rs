@@ -24,7 +24,7 @@ use super::{
     paging::{self, PageQuery},
 };
 use crate::{
-    extract::{Body, Member},
+    extract::{Body, Id, Member},
     idempotency::{IdempotencyKey, answered_for},
     openapi::account_schemas as schemas,
     problem::Problem,
@@ -177,9 +177,9 @@ pub async fn create(
 pub async fn read(
     state: Data<Arc<State>>,
     Member(scope): Member,
-    id: Path<Uuid>,
+    Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    Ok(tagged(&api_keys::read(&state, scope, *id).await?))
+    Ok(tagged(&api_keys::read(&state, scope, id).await?))
 }
 
 /// Change an API key

@@ -4,7 +4,7 @@ use std::{str::FromStr, sync::Arc};
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Path, Query},
+    web::{Data, Query},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
@@ -19,7 +19,12 @@ use super::{
     entity_tag::tagged,
     paging::{self, PageQuery},
 };
-use crate::{extract::Member, problem::Problem, state::State, use_cases::audit_logs};
+use crate::{
+    extract::{Id, Member},
+    problem::Problem,
+    state::State,
+    use_cases::audit_logs,
+};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
@@ -255,9 +260,9 @@ pub async fn list(
 pub async fn read(
     state: Data<Arc<State>>,
     Member(scope): Member,
-    id: Path<Uuid>,
+    Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    let row = audit_logs::read(&state, scope, *id).await?;
+    let row = audit_logs::read(&state, scope, id).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&row)))
 }
 
@@ -272,11 +277,11 @@ pub async fn read(
 pub async fn proof(
     state: Data<Arc<State>>,
     Member(scope): Member,
-    id: Path<Uuid>,
+    Id(id): Id,
     query: Query<ProofQuery>,
 ) -> Result<HttpResponse, Problem> {
     let tree_size = size("tree_size", query.tree_size.as_deref())?;
-    let proved = audit_logs::prove(&state, scope, *id, tree_size).await?;
+    let proved = audit_logs::prove(&state, scope, id, tree_size).await?;
     Ok(HttpResponse::Ok().json(InclusionProof {
         leaf_index: proved.inclusion.leaf_index,
         tree_size: proved.inclusion.tree_size,

@@ -21,7 +21,7 @@ use super::{
     paging::{self, PageQuery},
 };
 use crate::{
-    extract::Member,
+    extract::{Id, Member},
     idempotency::{IdempotencyKey, answered_for},
     openapi::schemas,
     problem::Problem,
@@ -120,11 +120,11 @@ fn view(deployment: &Deployment) -> DeploymentView<'_> {
 pub async fn list(
     state: Data<Arc<State>>,
     Member(scope): Member,
-    id: Path<Uuid>,
+    Id(id): Id,
     asked: Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let request = asked.request()?;
-    let page = deployments::list(&state, scope, ServiceId(*id), request).await?;
+    let page = deployments::list(&state, scope, ServiceId(id), request).await?;
     Ok(HttpResponse::Ok().json(DeploymentList {
         deployments: page.items.iter().map(view).collect(),
         total: page.total,
@@ -141,7 +141,7 @@ pub async fn list(
 pub async fn read(
     state: Data<Arc<State>>,
     Member(scope): Member,
-    id: Path<Uuid>,
+    Id(id): Id,
     query: Query<ReadQuery>,
 ) -> Result<HttpResponse, Problem> {
     let wait: Option<PositiveDuration> = parameter("wait", query.wait.as_deref())?;
@@ -150,7 +150,7 @@ pub async fn read(
         let refused = Violation::new("out_of_range", "must be at most 60s");
         return Err(Error::invalid(vec![refused.at("/wait")]).into());
     }
-    let deployment = deployments::read(&state, scope, DeploymentId(*id), wait).await?;
+    let deployment = deployments::read(&state, scope, DeploymentId(id), wait).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&deployment)))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{CONTENT_TYPE, HeaderName},
-    web::{Data, Path, Query},
+    web::{Data, Query},
 };
 use domain::{Error, ServiceId, Violation};
 use nomad::{LogRequest, client::logs::LogSource};
@@ -15,7 +15,11 @@ use uuid::Uuid;
 
 use super::log_events;
 use crate::{
-    extract::Member, openapi::schemas, problem::Problem, state::State, use_cases::deployments,
+    extract::{Id, Member},
+    openapi::schemas,
+    problem::Problem,
+    state::State,
+    use_cases::deployments,
 };
 
 const DEFAULT_TAIL: usize = 100;
@@ -82,12 +86,12 @@ pub struct Usage {
 pub async fn logs(
     state: Data<Arc<State>>,
     Member(scope): Member,
-    id: Path<Uuid>,
+    Id(id): Id,
     query: Query<LogQuery>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (wanted, follow) = wanted(&query)?;
-    let (place, _) = deployments::place(&state, scope, ServiceId(*id)).await?;
+    let (place, _) = deployments::place(&state, scope, ServiceId(id)).await?;
     if follow {
         let last = request.headers().get(LAST_EVENT_ID);
         let last = last.and_then(|value| value.to_str().ok());
@@ -108,9 +112,9 @@ pub async fn logs(
 pub async fn metrics(
     state: Data<Arc<State>>,
     Member(scope): Member,
-    id: Path<Uuid>,
+    Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    let (place, status) = deployments::place(&state, scope, ServiceId(*id)).await?;
+    let (place, status) = deployments::place(&state, scope, ServiceId(id)).await?;
     status.ensure_running()?;
     let usage = state.nomad.usage(&place).await?.ok_or_else(|| {
         Error::conflict("not_running", "nothing of the service runs at this moment")

@@ -23,7 +23,7 @@ use super::{
     paging::{self, PageQuery},
 };
 use crate::{
-    extract::{Anybody, Body, Member},
+    extract::{Anybody, Body, Id, Member},
     idempotency::{IdempotencyKey, answered, answered_for},
     openapi::account_schemas as schemas,
     problem::Problem,
@@ -142,9 +142,9 @@ pub async fn create(
 pub async fn read(
     state: Data<Arc<State>>,
     Member(scope): Member,
-    id: Path<Uuid>,
+    Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    let invitation = invitations::read(&state, scope, *id).await?;
+    let invitation = invitations::read(&state, scope, id).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&invitation, None)))
 }
 

@@ -17,7 +17,7 @@ use super::{
     users::{UserView, view},
 };
 use crate::{
-    extract::{Body, Member},
+    extract::{Body, Id, Member},
     openapi::account_schemas as schemas,
     problem::Problem,
     state::State,
@@ -45,9 +45,9 @@ pub async fn list(
 pub async fn read(
     state: Data<Arc<State>>,
     Member(scope): Member,
-    id: Path<Uuid>,
+    Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    let user = members::read(&state, scope, UserId(*id)).await?;
+    let user = members::read(&state, scope, UserId(id)).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&user)))
 }
 

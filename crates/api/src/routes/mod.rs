@@ -1,5 +1,6 @@
 //! The URL map: every route of the API on one screen. A line names a path, and a handler for each of its methods; what the
-//! handler takes and answers stands in its `#[utoipa::path]`, from which the API's description is made.
+//! handler takes and answers stands in its `#[utoipa::path]`, from which the API's description is made. What is `in tenant` is
+//! served twice: to the tenant's members, and to platform administrators who look into it.
 
 mod accounts;
 mod admin;
@@ -40,8 +41,11 @@ use crate::{
     settings::ServerSettings,
 };
 
+/// Below it stands what can be read inside a tenant.
+pub(crate) const INSIDE_TENANT: &str = "/api/v1/admin/tenants/{tenant_id}";
+
 macro_rules! routes {
-    ($($path:literal => $($method:ident $module:ident::$handler:ident),+;)+) => {
+    ($($path:literal $(in $tenant:ident)? => $($method:ident $module:ident::$handler:ident),+;)+) => {
         /// Every handler, described.
         #[derive(Debug, utoipa::OpenApi)]
         #[openapi(
@@ -53,12 +57,34 @@ macro_rules! routes {
         /// Every path with its methods.
         pub const URL_MAP: &[(&str, &[&str])] = &[$(($path, &[$(stringify!($method)),+])),+];
 
+        /// The paths of what is in a tenant: what GET answers there, platform administrators read below [`INSIDE_TENANT`].
+        pub(crate) const IN_TENANT: &[&str] = &[$($(in_tenant!($tenant, $path),)?)+];
+
         fn resources() -> Vec<Resource> {
-            vec![$(allowing(
-                &[$(stringify!($method)),+],
-                resource($path)$(.route($method().to($module::$handler)))+,
-            )),+]
+            let mut resources = Vec::new();
+            $(
+                resources.push(allowing(
+                    &[$(stringify!($method)),+],
+                    resource($path)$(.route($method().to($module::$handler)))+,
+                ));
+                if IN_TENANT.contains(&$path) {
+                    $(
+                        // By the same handler.
+                        if stringify!($method) == "get" {
+                            let inside = resource(inside_tenant($path));
+                            resources.push(allowing(&["get"], inside.route(get().to($module::$handler))));
+                        }
+                    )+
+                }
+            )+
+            resources
         }
+    };
+}
+
+macro_rules! in_tenant {
+    (tenant, $path:literal) => {
+        $path
     };
 }
 
@@ -74,34 +100,34 @@ routes! {
     "/api/v1/users/me/password" => post accounts::change_password;
     "/api/v1/users/me/sessions" => get accounts::list_sessions;
     "/api/v1/users/me/sessions/{id}" => delete accounts::end_session;
-    "/api/v1/users" => get members::list;
-    "/api/v1/users/{id}" => get members::read, patch members::update, delete members::remove;
-    "/api/v1/api-keys" => get api_keys::list, post api_keys::create;
-    "/api/v1/api-keys/{id}" => get api_keys::read, patch api_keys::update, delete api_keys::revoke;
+    "/api/v1/users" in tenant => get members::list;
+    "/api/v1/users/{id}" in tenant => get members::read, patch members::update, delete members::remove;
+    "/api/v1/api-keys" in tenant => get api_keys::list, post api_keys::create;
+    "/api/v1/api-keys/{id}" in tenant => get api_keys::read, patch api_keys::update, delete api_keys::revoke;
     "/api/v1/api-keys/{id}/rotate" => post api_keys::rotate;
-    "/api/v1/invitations" => get invitations::list, post invitations::create;
+    "/api/v1/invitations" in tenant => get invitations::list, post invitations::create;
     "/api/v1/invitations/accept" => post invitations::accept;
-    "/api/v1/invitations/{id}" => get invitations::read, delete invitations::delete;
-    "/api/v1/tenant" => get tenants::read_own, patch tenants::update_own;
-    "/api/v1/services" => get services::list, post services::create;
-    "/api/v1/services/{id}" => get services::read, put services::replace, patch services::update, delete services::delete;
+    "/api/v1/invitations/{id}" in tenant => get invitations::read, delete invitations::delete;
+    "/api/v1/tenant" in tenant => get tenants::read_own, patch tenants::update_own;
+    "/api/v1/services" in tenant => get services::list, post services::create;
+    "/api/v1/services/{id}" in tenant => get services::read, put services::replace, patch services::update, delete services::delete;
     "/api/v1/services/{id}/reveal" => post services::reveal;
     "/api/v1/services/{id}/start" => post deployments::start;
     "/api/v1/services/{id}/stop" => post deployments::stop;
     "/api/v1/services/{id}/restart" => post deployments::restart;
-    "/api/v1/services/{id}/deployments" => get deployments::list;
-    "/api/v1/services/{id}/logs" => get inspection::logs;
-    "/api/v1/services/{id}/metrics" => get inspection::metrics;
-    "/api/v1/deployments/{id}" => get deployments::read;
-    "/api/v1/templates" => get templates::list;
-    "/api/v1/templates/{id}" => get templates::read;
-    "/api/v1/audit-logs" => get audit_logs::list;
-    "/api/v1/audit-logs/export" => get audit_export::export;
-    "/api/v1/audit-logs/checkpoint" => get audit_logs::checkpoint;
-    "/api/v1/audit-logs/consistency" => get audit_logs::consistency;
-    "/api/v1/audit-logs/verifier-key" => get audit_logs::verifier_key;
-    "/api/v1/audit-logs/{id}" => get audit_logs::read;
-    "/api/v1/audit-logs/{id}/proof" => get audit_logs::proof;
+    "/api/v1/services/{id}/deployments" in tenant => get deployments::list;
+    "/api/v1/services/{id}/logs" in tenant => get inspection::logs;
+    "/api/v1/services/{id}/metrics" in tenant => get inspection::metrics;
+    "/api/v1/deployments/{id}" in tenant => get deployments::read;
+    "/api/v1/templates" in tenant => get templates::list;
+    "/api/v1/templates/{id}" in tenant => get templates::read;
+    "/api/v1/audit-logs" in tenant => get audit_logs::list;
+    "/api/v1/audit-logs/export" in tenant => get audit_export::export;
+    "/api/v1/audit-logs/checkpoint" in tenant => get audit_logs::checkpoint;
+    "/api/v1/audit-logs/consistency" in tenant => get audit_logs::consistency;
+    "/api/v1/audit-logs/verifier-key" in tenant => get audit_logs::verifier_key;
+    "/api/v1/audit-logs/{id}" in tenant => get audit_logs::read;
+    "/api/v1/audit-logs/{id}/proof" in tenant => get audit_logs::proof;
     "/api/v1/admin/tenants" => get tenants::list;
     "/api/v1/admin/tenants/{id}" => get tenants::read;
     "/api/v1/admin/tenants/{id}/suspend" => post tenants::suspend;
@@ -151,6 +177,12 @@ pub fn configure(settings: &ServerSettings) -> impl Fn(&mut ServiceConfig) + Clo
             .service(web::redirect("/docs", "/docs/"))
             .service(api);
     }
+}
+
+/// Where platform administrators read what stands at `path` for a tenant's members.
+pub(crate) fn inside_tenant(path: &str) -> String {
+    let below = path.strip_prefix(openapi::BASE).unwrap_or(path);
+    format!("{INSIDE_TENANT}{below}")
 }
 
 /// HEAD is GET without the body, which the server leaves out.

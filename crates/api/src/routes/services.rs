@@ -21,7 +21,7 @@ use super::{
     paging::{self, PageQuery},
 };
 use crate::{
-    extract::{Body, Member},
+    extract::{Body, Id, Member},
     idempotency::{IdempotencyKey, answered_for},
     openapi::schemas,
     problem::Problem,
@@ -178,9 +178,9 @@ pub async fn create(
 pub async fn read(
     state: Data<Arc<State>>,
     Member(scope): Member,
-    id: Path<Uuid>,
+    Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    let service = services::read(&state, scope, ServiceId(*id)).await?;
+    let service = services::read(&state, scope, ServiceId(id)).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&service)))
 }
 

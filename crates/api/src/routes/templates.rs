@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{
     HttpResponse,
-    web::{Data, Path, Query},
+    web::{Data, Query},
 };
 use chrono::{DateTime, Utc};
 use domain::service_template::ServiceTemplate;
@@ -19,7 +19,11 @@ use super::{
     paging::{self, PageQuery},
 };
 use crate::{
-    extract::Member, openapi::schemas, problem::Problem, query::parameter, state::State,
+    extract::{Id, Member},
+    openapi::schemas,
+    problem::Problem,
+    query::parameter,
+    state::State,
     use_cases::templates,
 };
 
@@ -134,8 +138,8 @@ pub async fn list(
 pub async fn read(
     state: Data<Arc<State>>,
     Member(scope): Member,
-    id: Path<Uuid>,
+    Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    let template = templates::read(&state, scope, *id).await?;
+    let template = templates::read(&state, scope, id).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&template)))
 }

@@ -86,7 +86,12 @@ fn changes_context(sql: &str) -> bool {
 pub(crate) struct Opening {
     begin: &'static str,
     context: Statement,
+    /// What is asked across tenants, before the transaction becomes one tenant's.
+    across: Option<Statement>,
 }
+
+/// Leaves the role that works across tenants.
+const INTO_TENANT: &str = "SET LOCAL ROLE nomad_services_app";
 
 impl Connection {
     fn new(client: Client) -> Self {
@@ -96,7 +101,8 @@ impl Connection {
         }
     }
 
-    /// Sends everything at once, in this order, and answers for the statements alone.
+    /// Sends everything at once, in this order, and answers for the statements alone, those of the opening that is asked
+    /// across tenants first.
     ///
     /// All statements are prepared before BEGIN leaves: one that had to be prepared in between would run after COMMIT,
     /// without a context.
@@ -112,14 +118,22 @@ impl Connection {
         {
             return Err(ExchangeError::ChangesContext);
         }
+        let across = opening.and_then(|opening| opening.across.as_ref());
         let context = opening.map(|opening| &opening.context);
-        let mut queries = Vec::with_capacity(statements.len() + 1);
-        for statement in context.into_iter().chain(statements) {
+        let mut queries = Vec::with_capacity(statements.len() + 2);
+        for statement in context.into_iter().chain(across).chain(statements) {
             queries.push((self.prepare(&statement.sql).await?, parameters(statement)));
         }
+        let (first, others) = queries.split_at(queries.len() - statements.len());
         let begin = async {
             match opening {
                 Some(opening) => self.client.batch_execute(opening.begin).await,
+                None => Ok(()),
+            }
+        };
+        let enter = async {
+            match across {
+                Some(_) => self.client.batch_execute(INTO_TENANT).await,
                 None => Ok(()),
             }
         };
@@ -131,19 +145,31 @@ impl Connection {
             }
         };
         // The first poll of each queues its messages, and these futures are polled in this order.
-        let queries = future::join_all(
-            queries
-                .iter()
-                .map(|(statement, parameters)| self.query(statement, parameters)),
-        );
-        let (begun, answers, committed) = future::join3(begin, queries, commit).await;
+        let (begun, first, entered, others, committed) = future::join5(
+            begin,
+            self.queries(first),
+            enter,
+            self.queries(others),
+            commit,
+        )
+        .await;
         begun?;
-        let mut answers = answers.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let first = first?;
+        entered?;
+        let others = others?;
         committed?;
-        if context.is_some() {
-            answers.remove(0);
-        }
-        Ok(answers)
+        let after_context = first.into_iter().skip(1);
+        Ok(after_context.chain(others).collect())
+    }
+
+    async fn queries(
+        &self,
+        queries: &[(tokio_postgres::Statement, PostgresValues)],
+    ) -> Result<Vec<Answer>, Error> {
+        let queries = queries
+            .iter()
+            .map(|(statement, parameters)| self.query(statement, parameters));
+        future::join_all(queries).await.into_iter().collect()
     }
 
     async fn query(

@@ -3,7 +3,7 @@
 use domain::{Error, policy::Actor};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
-use super::{Database, Opening, Remedy, remedy, to_db_err};
+use super::{Database, Opening, Remedy, SystemPurpose, remedy, to_db_err};
 use crate::{Acting, TenantScope, callers};
 
 const BEGIN: &str = "BEGIN READ ONLY";
@@ -26,6 +26,7 @@ impl<'database> TenantRead<'database> {
         let opening = Opening {
             begin: BEGIN,
             context: Acting::from(&scope).statement(),
+            across: None,
         };
         Self {
             database,
@@ -39,30 +40,50 @@ impl<'database> TenantRead<'database> {
         self.scope.tenant
     }
 
-    /// The rows of each statement and the caller's standing, in one round trip.
+    /// The rows of each statement and the caller's standing, in one round trip. What a platform administrator reads is
+    /// recorded with the first of them, in the same transaction.
     ///
     /// # Errors
     /// `unauthenticated` where the caller, its session or key, or the tenant is not active any more; `network_not_allowed`.
+    /// Inside a tenant `forbidden` for anybody but a platform administrator, and `not_found` where there is no such tenant.
     pub async fn fetch<const N: usize>(
         &self,
         statements: [Statement; N],
     ) -> Result<(Actor, [Vec<QueryResult>; N]), Error> {
-        let mut sent = Vec::with_capacity(N + 1);
-        sent.push(callers::of_scope(&self.scope));
-        sent.extend(statements);
-        let mut rows = self
-            .rows(&sent)
-            .await
-            .map_err(crate::error::of_query)?
-            .into_iter();
-        let actor = callers::member(&self.scope, &rows.next().unwrap_or_default())?;
+        let rows = match &self.scope.inspection {
+            None => {
+                let mut sent = Vec::with_capacity(N + 1);
+                sent.push(callers::of_scope(&self.scope));
+                sent.extend(statements);
+                self.rows(&self.opening, &sent).await
+            }
+            Some(inspection) => {
+                let opening = Opening {
+                    begin: SystemPurpose::Inspection.begin(),
+                    across: Some(callers::of_inspection(&self.scope, inspection)),
+                    ..self.opening.clone()
+                };
+                // Sent again after the session ended, it may be recorded twice; never not at all.
+                self.rows(&opening, &statements).await
+            }
+        };
+        let mut rows = rows.map_err(crate::error::of_query)?.into_iter();
+        let standing = rows.next().unwrap_or_default();
+        let actor = match &self.scope.inspection {
+            None => callers::member(&self.scope, &standing)?,
+            Some(inspection) => callers::inspector(&self.scope, inspection, &standing)?,
+        };
         Ok((
             actor,
             std::array::from_fn(|_| rows.next().unwrap_or_default()),
         ))
     }
 
-    async fn rows(&self, statements: &[Statement]) -> Result<Vec<Vec<QueryResult>>, DbErr> {
+    async fn rows(
+        &self,
+        opening: &Opening,
+        statements: &[Statement],
+    ) -> Result<Vec<Vec<QueryResult>>, DbErr> {
         let mut attempt = 1;
         loop {
             let connection = self
@@ -70,10 +91,7 @@ impl<'database> TenantRead<'database> {
                 .connection()
                 .await
                 .map_err(crate::error::to_db_err)?;
-            match connection
-                .exchange(Some(&self.opening), statements, true)
-                .await
-            {
+            match connection.exchange(Some(opening), statements, true).await {
                 Ok(answers) => return answers.iter().map(super::Answer::results).collect(),
                 Err(error) => match remedy(&error) {
                     Remedy::PrepareAgain if attempt < ATTEMPTS => connection.forget_statements(),
@@ -109,6 +127,7 @@ impl ConnectionTrait for TenantRead<'_> {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        Ok(self.rows(&[statement]).await?.pop().unwrap_or_default())
+        let mut rows = self.rows(&self.opening, &[statement]).await?;
+        Ok(rows.pop().unwrap_or_default())
     }
 }

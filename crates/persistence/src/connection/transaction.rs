@@ -67,6 +67,16 @@ pub enum SystemPurpose {
     Sealing,
     /// Writing the logs of every tenant to files, for their operator.
     AuditExport,
+    /// Finding whether somebody may look into a tenant, and recording that there, before the rest is read as the tenant.
+    Inspection,
+}
+
+impl SystemPurpose {
+    /// What begins a transaction for it.
+    pub(super) fn begin(self) -> &'static str {
+        tracing::trace!(purpose = ?self, "a transaction across tenants");
+        "BEGIN; SET LOCAL ROLE nomad_services_system"
+    }
 }
 
 /// A transaction in a context that can't be changed.
@@ -95,6 +105,7 @@ impl TenantTx {
         let opening = Opening {
             begin: "BEGIN",
             context: Acting::from(scope).statement(),
+            across: None,
         };
         Self::opened(database, connection, opening, Some(scope.clone()))
     }
@@ -169,10 +180,10 @@ impl SystemTx {
         purpose: SystemPurpose,
         acting: &Acting,
     ) -> Self {
-        tracing::trace!(?purpose, "a transaction across tenants");
         let opening = Opening {
-            begin: "BEGIN; SET LOCAL ROLE nomad_services_system",
+            begin: purpose.begin(),
             context: acting.statement(),
+            across: None,
         };
         Self::opened(database, connection, opening, None)
     }

@@ -131,7 +131,7 @@ pub fn scope(user: &User) -> TenantScope {
         user: user.id,
         credential: Credential::Session(user.id.0),
         origin: Origin::default(),
-        reason: None,
+        inspection: None,
     }
 }
 

@@ -79,6 +79,70 @@ pub const OPERATIONS: &[(&str, Who)] = &[
     ("GET /admin/tenants/{id}", PlatformAdmins),
     ("POST /admin/tenants/{id}/suspend", PlatformAdmins),
     ("POST /admin/tenants/{id}/resume", PlatformAdmins),
+    ("GET /admin/tenants/{tenant_id}/users", PlatformAdmins),
+    ("GET /admin/tenants/{tenant_id}/users/{id}", PlatformAdmins),
+    ("GET /admin/tenants/{tenant_id}/api-keys", PlatformAdmins),
+    (
+        "GET /admin/tenants/{tenant_id}/api-keys/{id}",
+        PlatformAdmins,
+    ),
+    ("GET /admin/tenants/{tenant_id}/invitations", PlatformAdmins),
+    (
+        "GET /admin/tenants/{tenant_id}/invitations/{id}",
+        PlatformAdmins,
+    ),
+    ("GET /admin/tenants/{tenant_id}/tenant", PlatformAdmins),
+    ("GET /admin/tenants/{tenant_id}/services", PlatformAdmins),
+    (
+        "GET /admin/tenants/{tenant_id}/services/{id}",
+        PlatformAdmins,
+    ),
+    (
+        "GET /admin/tenants/{tenant_id}/services/{id}/deployments",
+        PlatformAdmins,
+    ),
+    (
+        "GET /admin/tenants/{tenant_id}/services/{id}/logs",
+        PlatformAdmins,
+    ),
+    (
+        "GET /admin/tenants/{tenant_id}/services/{id}/metrics",
+        PlatformAdmins,
+    ),
+    (
+        "GET /admin/tenants/{tenant_id}/deployments/{id}",
+        PlatformAdmins,
+    ),
+    ("GET /admin/tenants/{tenant_id}/templates", PlatformAdmins),
+    (
+        "GET /admin/tenants/{tenant_id}/templates/{id}",
+        PlatformAdmins,
+    ),
+    ("GET /admin/tenants/{tenant_id}/audit-logs", PlatformAdmins),
+    (
+        "GET /admin/tenants/{tenant_id}/audit-logs/{id}",
+        PlatformAdmins,
+    ),
+    (
+        "GET /admin/tenants/{tenant_id}/audit-logs/{id}/proof",
+        PlatformAdmins,
+    ),
+    (
+        "GET /admin/tenants/{tenant_id}/audit-logs/export",
+        PlatformAdmins,
+    ),
+    (
+        "GET /admin/tenants/{tenant_id}/audit-logs/checkpoint",
+        PlatformAdmins,
+    ),
+    (
+        "GET /admin/tenants/{tenant_id}/audit-logs/consistency",
+        PlatformAdmins,
+    ),
+    (
+        "GET /admin/tenants/{tenant_id}/audit-logs/verifier-key",
+        PlatformAdmins,
+    ),
     ("GET /admin/users", PlatformAdmins),
     ("PUT /admin/users/{id}/role", PlatformAdmins),
     ("PUT /admin/users/{id}/activate", PlatformAdmins),
