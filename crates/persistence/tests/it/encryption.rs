@@ -250,7 +250,7 @@ async fn what_a_start_keeps_and_the_job_built_from_it_are_encrypted_and_reach_th
     let progress = Progress {
         phase: Phase::Prepared,
         job: Some(job.clone()),
-        inspection: None,
+        reason: None,
     };
     fixture
         .database

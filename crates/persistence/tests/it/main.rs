@@ -12,6 +12,7 @@ mod context;
 mod database;
 mod encryption;
 mod idempotency;
+mod inspection;
 mod isolation;
 mod key_rotation;
 mod pool;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use self::standard::{Node, consistent, hash, included, node, nodes};
 use crate::app::{Answer, Person, TestApp, anonymous};
 
-const SOON: (&str, &str) = ("NOMAD_SERVICES__AUDIT__SEAL_INTERVAL", "100ms");
+pub const SOON: (&str, &str) = ("NOMAD_SERVICES__AUDIT__SEAL_INTERVAL", "100ms");
 
 /// The log's name, size and root.
 fn head(note: &str) -> (String, u64, Node) {
@@ -29,7 +29,7 @@ async fn text(person: &Person<'_>, path: &str) -> String {
 }
 
 /// Waits until nothing waits to be sealed.
-async fn sealed(app: &TestApp) {
+pub async fn sealed(app: &TestApp) {
     let client = app.database_client().await;
     let waiting = "SELECT COUNT(*) FROM audit_pending";
     while client

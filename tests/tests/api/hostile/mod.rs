@@ -169,6 +169,12 @@ fn attack(
     if needs_match && !words.contains("if-match") && random.random_range(0..3) > 0 {
         request = request.header("if-match", "*");
     }
+    let needs_reason = operation
+        .parameters("header")
+        .any(|name| name == "X-Reason");
+    if needs_reason && !words.contains("x-reason") && random.random_range(0..3) > 0 {
+        request = request.header("x-reason", "a ticket");
+    }
     let good = operation.good_body().cloned();
     if good.is_some() || random.random_range(0..6) == 0 {
         let sent = body(random, &good.unwrap_or_else(|| json!({})));
