@@ -182,7 +182,8 @@ impl From<&TenantScope> for Acting {
     fn from(scope: &TenantScope) -> Self {
         Self {
             user: Some(scope.user),
-            tenant: Some(scope.tenant),
+            // Who looks into a tenant gets it from the statement that finds out whether they may.
+            tenant: scope.inspection.is_none().then_some(scope.tenant),
             origin: scope.origin.clone(),
             reason: scope
                 .inspection
