@@ -84,6 +84,12 @@ impl Operation {
         self.ids_in_path() > 0
     }
 
+    /// Whether it is reached through a tenant that is named.
+    fn names_tenant(&self) -> bool {
+        self.parameters("path")
+            .any(|parameter| name(parameter) == "tenant_id")
+    }
+
     pub fn ids_in_path(&self) -> usize {
         self.parameters("path")
             .filter(|parameter| is_id(parameter))
@@ -212,6 +218,7 @@ impl Values {
     pub fn own(operation: &Operation, rows: &Rows) -> Vec<Self> {
         let path = |id: &String| match operation.ids_in_path() {
             0 => Vec::new(),
+            1 if operation.names_tenant() => vec![rows.tenant.clone()],
             // What is reached through a tenant names it first.
             count => {
                 let mut path = vec![rows.tenant.clone(); count - 1];
