@@ -2,6 +2,7 @@
 //! one round trip. It decides both isolation and speed, so nothing outside this module sees a bare connection.
 
 mod pool;
+mod purpose;
 mod read;
 mod row;
 mod tls;
@@ -20,9 +21,10 @@ use sea_query_postgres::{PostgresValue, PostgresValues};
 use tokio_postgres::{Client, Error, Row, error::SqlState};
 
 pub use pool::{ConnectionSettings, Connections, Database, PoolSettings};
+pub use purpose::SystemPurpose;
 pub use read::TenantRead;
 pub use tls::{SetupError, SslMode};
-pub use transaction::{SystemPurpose, SystemTx, TenantTx, Transaction};
+pub use transaction::{SystemTx, TenantTx, Transaction};
 pub(crate) use trial::{Outcome, Trial};
 pub use tunnel::Tunnel;
 

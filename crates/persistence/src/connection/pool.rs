@@ -11,9 +11,9 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
-    Connection, TenantRead,
+    Connection, SystemPurpose, TenantRead,
     tls::{self, SetupError, SslMode},
-    transaction::{SystemPurpose, SystemTx, TenantTx, collect},
+    transaction::{SystemTx, TenantTx, collect},
 };
 use crate::{Acting, TenantScope, encryption::Keyring};
 

@@ -17,7 +17,10 @@ use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, ProxyExecResult, QueryResult, Statement,
 };
 
-use super::{Answer, Database, ExchangeError, Opening, Remedy, pool::Pooled, remedy, to_db_err};
+use super::{
+    Answer, Database, ExchangeError, Opening, Remedy, SystemPurpose, pool::Pooled, remedy,
+    to_db_err,
+};
 use crate::{
     Acting, Credential, TenantScope, callers,
     encryption::TenantKeys,
@@ -39,45 +42,6 @@ pub type TenantTx = Transaction<InTenant>;
 
 /// A transaction across tenants, as the narrow system role; its uses are the [`SystemPurpose`]s.
 pub type SystemTx = Transaction<AcrossTenants>;
-
-/// What may be done across tenants. Every use of [`Database::system`] names one.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum SystemPurpose {
-    /// Finding who signs in, counting attempts to, and keeping refresh tokens.
-    SignIn,
-    /// Finding whose API key is shown, before its tenant is known.
-    ApiKey,
-    /// A user's own password and sessions, which belong to nobody's tenant.
-    Account,
-    /// Somebody who accepts an invitation, and is no user yet.
-    Invitation,
-    /// Making a tenant with its first user.
-    Registration,
-    /// Claiming and recording deployments of any tenant.
-    Deployment,
-    /// What a platform administrator asks for.
-    Administration,
-    /// Removing what has expired.
-    Retention,
-    /// Recording that somebody was refused, after their own transaction was rolled back.
-    Refusal,
-    /// Making, rotating and ending the keys that secret values are encrypted under.
-    Encryption,
-    /// Adding rows of the audit trail to the logs of their tenants.
-    Sealing,
-    /// Writing the logs of every tenant to files, for their operator.
-    AuditExport,
-    /// Finding whether somebody may look into a tenant, and recording that there, before the rest is read as the tenant.
-    Inspection,
-}
-
-impl SystemPurpose {
-    /// What begins a transaction for it.
-    pub(super) fn begin(self) -> &'static str {
-        tracing::trace!(purpose = ?self, "a transaction across tenants");
-        "BEGIN; SET LOCAL ROLE nomad_services_system"
-    }
-}
 
 /// A transaction in a context that can't be changed.
 pub struct Transaction<Context> {
