@@ -75,11 +75,16 @@ impl TestApp {
 
     /// With a cluster whose deployments are over at once.
     pub async fn hasty() -> Self {
+        Self::hasty_with(&[]).await
+    }
+
+    /// The same, with these environment variables besides.
+    pub async fn hasty_with(more: &[(&str, &str)]) -> Self {
         let simulation = nomad_sim::Settings {
             speed: 100.0,
             ..nomad_sim::Settings::default()
         };
-        Self::beside(Arc::new(database().await), simulation, &[]).await
+        Self::beside(Arc::new(database().await), simulation, more).await
     }
 
     async fn beside(
@@ -242,6 +247,20 @@ impl TestApp {
             tokio::time::sleep(std::time::Duration::from_millis(100)).await;
         }
         panic!("nobody waits for a lock");
+    }
+
+    /// Waits until every row of the audit trail is sealed.
+    pub async fn sealed(&self) {
+        let client = self.database_client().await;
+        let waiting = "SELECT COUNT(*) FROM audit_pending";
+        for _ in 0..600 {
+            let row = client.query_one(waiting, &[]).await.expect("a count");
+            if row.get::<_, i64>(0) == 0 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+        panic!("rows of the audit trail stay unsealed");
     }
 
     pub async fn login(&self, username: &str) -> Person<'_> {

@@ -5,6 +5,7 @@
 mod aborts;
 mod attack;
 mod document;
+mod interference;
 mod operations;
 mod start;
 mod victim;

@@ -1,0 +1,413 @@
+//! One tenant's people, playing its part of a history: they remember what they were told, and ask on with it.
+
+use std::collections::BTreeMap;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::{
+    history::{Aim, Caller, Side, Step, Version},
+    names::{Names, settled},
+    operations::Operation,
+};
+use crate::app::{Answer, PASSWORD, Request, TestApp};
+
+/// The people's other password.
+const NEXT_PASSWORD: &str = "battery staple correct";
+
+/// How often a deployment is asked for, ten seconds each time.
+const PATIENCE: usize = 20;
+
+/// A request and its answer, with names for what is another one each time.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Exchange {
+    pub asked: String,
+    pub answered: String,
+}
+
+/// Ids by what they are of, as a segment of a path calls that, in the order in which they were told.
+pub type Things = BTreeMap<String, Vec<String>>;
+
+pub struct Player<'app> {
+    app: &'app TestApp,
+    side: Side,
+    people: Vec<Account>,
+    keys: Vec<Key>,
+    invitations: Vec<String>,
+    things: Things,
+    /// By path.
+    cursors: BTreeMap<String, String>,
+    /// By id, or path where there is only one.
+    versions: BTreeMap<String, String>,
+    names: Names,
+    exchanges: Vec<Exchange>,
+}
+
+struct Account {
+    username: String,
+    password: &'static str,
+    token: String,
+    refresh_token: String,
+}
+
+struct Key {
+    text: String,
+    owner: usize,
+}
+
+/// Who sends a request: one of the people, with an API key or without.
+#[derive(Clone)]
+struct Credentials {
+    person: usize,
+    /// None for whoever is not signed in.
+    bearer: Option<String>,
+    is_key: bool,
+}
+
+/// What is sent.
+struct Message {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+    version: Option<String>,
+    key: Option<&'static str>,
+}
+
+impl<'app> Player<'app> {
+    /// Registers the tenant.
+    pub async fn new(app: &'app TestApp, side: Side) -> Self {
+        let mut player = Self {
+            app,
+            side,
+            people: Vec::new(),
+            keys: Vec::new(),
+            invitations: Vec::new(),
+            things: Things::new(),
+            cursors: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            names: Names::default(),
+            exchanges: Vec::new(),
+        };
+        let registration = json!({
+            "username": side.name(), "email": format!("{}@example.com", side.name()), "password": PASSWORD
+        });
+        let registration = Message::post("/auth/register", registration);
+        let (answer, _) = player.exchange(registration, None).await;
+        assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+        player.joined(side.name().to_owned()).await;
+        player
+    }
+
+    pub fn things(&self) -> Things {
+        self.things.clone()
+    }
+
+    pub fn into_exchanges(self) -> Vec<Exchange> {
+        self.exchanges
+    }
+
+    /// Asks what the step says. `others` is what the other tenant has, if there is one.
+    pub async fn play(&mut self, step: &Step, others: &Things) {
+        let operation = step.operation;
+        let credentials = self.credentials(step);
+        let aim = operation
+            .aims_at(step.variant)
+            .map(|kind| self.resolve(kind, step.aim, others));
+        let aim = aim.unwrap_or_default();
+        let Some(variant) = self.fill(step, &credentials, &aim) else {
+            return;
+        };
+        let path = operation.path().replace("{id}", &aim);
+        let subject = if aim.is_empty() { &path } else { &aim };
+        let message = Message {
+            version: self.version(step.version, subject),
+            method: operation.method(),
+            body: None,
+            key: step.key,
+            path: path.clone(),
+        };
+        let message = match message.method {
+            Method::GET => Message {
+                path: format!("{path}{variant}"),
+                ..message
+            },
+            _ => Message {
+                body: serde_json::from_str(&variant).ok(),
+                ..message
+            },
+        };
+        let sent = message.body.clone().unwrap_or_default();
+        if operation.reads_seals() {
+            self.app.sealed().await;
+        }
+        let (answer, body) = self.exchange(message, credentials.bearer.clone()).await;
+        self.learn(operation, &path, &answer, &body);
+        let is_session = credentials.bearer.is_some() && !credentials.is_key;
+        if answer.status == StatusCode::UNAUTHORIZED && is_session {
+            self.sign_in(credentials.person).await;
+        }
+        if answer.status.is_success() {
+            self.follow(operation, &credentials, &sent, &body).await;
+        }
+    }
+
+    fn credentials(&self, step: &Step) -> Credentials {
+        let person = |index| Credentials {
+            person: index,
+            bearer: Some(self.people[index].token.clone()),
+            is_key: false,
+        };
+        let members = self.people.len() - 1;
+        let credentials = match step.caller {
+            Caller::Member(index) if members > 0 => person(1 + index % members),
+            Caller::Key(index) if !self.keys.is_empty() => {
+                let key = &self.keys[self.keys.len() - 1 - index % self.keys.len()];
+                Credentials {
+                    person: key.owner,
+                    bearer: Some(key.text.clone()),
+                    is_key: true,
+                }
+            }
+            _ => person(0),
+        };
+        let is_public = step.operation.is_public();
+        Credentials {
+            bearer: credentials.bearer.filter(|_| !is_public),
+            ..credentials
+        }
+    }
+
+    fn resolve(&mut self, kind: &str, aim: Aim, others: &Things) -> String {
+        let (index, things) = match aim {
+            Aim::Own(index) => (index, &self.things),
+            Aim::Other(index) => (index, others),
+        };
+        let things = things.get(kind).filter(|things| !things.is_empty());
+        let chosen = things.map(|things| things[things.len() - 1 - index % things.len()].clone());
+        match (aim, chosen) {
+            (Aim::Own(_), Some(id)) => id,
+            (_, chosen) => {
+                let id = chosen.unwrap_or_else(|| Uuid::new_v4().to_string());
+                self.names.add_foreign(&id);
+                id
+            }
+        }
+    }
+
+    /// The query or body; none where there is not yet what it is about.
+    fn fill(&self, step: &Step, credentials: &Credentials, aim: &str) -> Option<String> {
+        let account = &self.people[credentials.person];
+        let path = step.operation.path().replace("{id}", aim);
+        let cursor = self.cursors.get(&path).map_or("", String::as_str);
+        let invitation = self.invitations.last().map_or("", String::as_str);
+        for (name, value) in [("<cursor>", cursor), ("<invitation>", invitation)] {
+            if step.variant.contains(name) && value.is_empty() {
+                return None;
+            }
+        }
+        let text = step.variant.replace("<side>", self.side.name());
+        let text = text.replace("<id>", aim).replace("<cursor>", cursor);
+        let text = text.replace("<username>", &account.username);
+        let text = text.replace("<password>", account.password);
+        let text = text.replace("<next-password>", other_password(account.password));
+        let text = text.replace("<refresh-token>", &account.refresh_token);
+        Some(text.replace("<invitation>", invitation))
+    }
+
+    fn version(&self, version: Version, subject: &str) -> Option<String> {
+        match version {
+            Version::Unsaid => None,
+            Version::Any => Some("*".to_owned()),
+            Version::Stale => Some("\"stale\"".to_owned()),
+            Version::Seen => {
+                let seen = self.versions.get(subject).cloned();
+                seen.or_else(|| Some("*".to_owned()))
+            }
+        }
+    }
+
+    /// Sends a message, and notes it with its answer.
+    async fn exchange(&mut self, message: Message, bearer: Option<String>) -> (Answer, Value) {
+        let said = message.to_string();
+        let mut request = self.request(message.method, &message.path, bearer);
+        request = request.header(
+            "x-request-id",
+            format!("{}-{}", self.side.name(), self.exchanges.len()),
+        );
+        if let Some(version) = &message.version {
+            request = request.header("if-match", version);
+        }
+        if let Some(key) = message.key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(body) = &message.body {
+            request = request.json(body);
+        }
+        let answer = request.send().await;
+        let body = settled(&answer);
+        let asked = self.names.text(&said);
+        let answered = self.names.answer(&answer, &body);
+        self.exchanges.push(Exchange { asked, answered });
+        (answer, body)
+    }
+
+    fn request(&self, method: Method, path: &str, bearer: Option<String>) -> Request {
+        let request = self.app.request(method, path);
+        let request = request.header("x-forwarded-for", self.side.address());
+        match bearer {
+            Some(bearer) => request.header("authorization", format!("Bearer {bearer}")),
+            None => request,
+        }
+    }
+
+    /// Remembers ids, cursors and versions.
+    fn learn(&mut self, operation: &Operation, path: &str, answer: &Answer, body: &Value) {
+        if !answer.status.is_success() {
+            return;
+        }
+        let root = body["id"].as_str().map(|id| (operation.answers_with(), id));
+        let fields = body.as_object().into_iter().flatten();
+        let inner = fields.flat_map(|(name, value)| {
+            let items = value
+                .as_array()
+                .map_or(std::slice::from_ref(value), Vec::as_slice);
+            let ids = items.iter().filter_map(|item| item["id"].as_str());
+            ids.map(move |id| (name.as_str(), id))
+        });
+        for (name, id) in root.into_iter().chain(inner) {
+            let kind = match name {
+                "deployment" => "deployments".to_owned(),
+                "user" => "users".to_owned(),
+                _ => name.replace('_', "-"),
+            };
+            let known = self.things.entry(kind).or_default();
+            if !known.iter().any(|known| known == id) {
+                known.push(id.to_owned());
+            }
+        }
+        match body["next_cursor"].as_str() {
+            Some(cursor) => self.cursors.insert(path.to_owned(), cursor.to_owned()),
+            None => self.cursors.remove(path),
+        };
+        if let Some(version) = answer.header("etag") {
+            let subject = match (operation.aims_at(""), body["id"].as_str()) {
+                (None, Some(id)) if operation.method() == Method::POST => id,
+                _ => path
+                    .rsplit('/')
+                    .next()
+                    .filter(|id| Uuid::try_parse(id).is_ok())
+                    .unwrap_or(path),
+            };
+            self.versions.insert(subject.to_owned(), version.to_owned());
+        }
+    }
+
+    /// What an answer brings with it beyond itself.
+    async fn follow(
+        &mut self,
+        operation: &Operation,
+        credentials: &Credentials,
+        sent: &Value,
+        body: &Value,
+    ) {
+        let text = |name: &str| body[name].as_str().map(str::to_owned);
+        let person = credentials.person;
+        if let (Some(token), Some(refresh_token)) = (text("token"), text("refresh_token")) {
+            self.people[person].token = token;
+            self.people[person].refresh_token = refresh_token;
+        } else if let Some(token) = text("token") {
+            // Whoever else it is for may be somebody of the other tenant's, and an address has one account.
+            let email = sent["email"].as_str().unwrap_or_default();
+            if email.starts_with(&format!("{}-", self.side.name())) {
+                self.invitations.push(token);
+            }
+        }
+        if let Some(text) = text("key") {
+            let owner = person;
+            self.keys.push(Key { text, owner });
+        }
+        match operation.path() {
+            "/users/me/password" => {
+                let account = &mut self.people[person];
+                account.password = other_password(account.password);
+            }
+            "/invitations/accept" => {
+                let username = body["user"]["username"]
+                    .as_str()
+                    .or(body["username"].as_str());
+                let username = username.expect("a username").to_owned();
+                if self.people.iter().all(|known| known.username != username) {
+                    self.joined(username).await;
+                }
+            }
+            _ => {}
+        }
+        if let Some(id) = body["deployment"]["id"].as_str() {
+            self.ended(id, credentials).await;
+        }
+    }
+
+    async fn joined(&mut self, username: String) {
+        self.people.push(Account {
+            username,
+            password: PASSWORD,
+            token: String::new(),
+            refresh_token: String::new(),
+        });
+        self.sign_in(self.people.len() - 1).await;
+    }
+
+    async fn sign_in(&mut self, person: usize) {
+        let account = &self.people[person];
+        let body = json!({"username": account.username, "password": account.password});
+        let (_, body) = self
+            .exchange(Message::post("/auth/login", body), None)
+            .await;
+        if let (Some(token), Some(refresh_token)) =
+            (body["token"].as_str(), body["refresh_token"].as_str())
+        {
+            self.people[person].token = token.to_owned();
+            self.people[person].refresh_token = refresh_token.to_owned();
+        }
+    }
+
+    /// Waits until a deployment is over, so that nothing changes beside the history.
+    async fn ended(&self, deployment: &str, credentials: &Credentials) {
+        let path = format!("/deployments/{deployment}?wait=10s");
+        for _ in 0..PATIENCE {
+            let request = self.request(Method::GET, &path, credentials.bearer.clone());
+            let deployment = request.send().await.json();
+            if ["completed", "failed"].contains(&deployment["status"].as_str().unwrap_or_default())
+            {
+                return;
+            }
+        }
+        panic!("the deployment {deployment} does not end");
+    }
+}
+
+impl Message {
+    fn post(path: &str, body: Value) -> Self {
+        Self {
+            method: Method::POST,
+            path: path.to_owned(),
+            body: Some(body),
+            version: None,
+            key: None,
+        }
+    }
+}
+
+impl std::fmt::Display for Message {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {}", self.method, self.path)
+    }
+}
+
+fn other_password(password: &str) -> &'static str {
+    match password {
+        PASSWORD => NEXT_PASSWORD,
+        _ => PASSWORD,
+    }
+}
