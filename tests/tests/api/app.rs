@@ -249,20 +249,6 @@ impl TestApp {
         panic!("nobody waits for a lock");
     }
 
-    /// Waits until every row of the audit trail is sealed.
-    pub async fn sealed(&self) {
-        let client = self.database_client().await;
-        let waiting = "SELECT COUNT(*) FROM audit_pending";
-        for _ in 0..600 {
-            let row = client.query_one(waiting, &[]).await.expect("a count");
-            if row.get::<_, i64>(0) == 0 {
-                return;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
-        panic!("rows of the audit trail stay unsealed");
-    }
-
     pub async fn login(&self, username: &str) -> Person<'_> {
         let body = json!({"username": username, "password": PASSWORD});
         let (status, answer) = self.post("/auth/login", body).await;

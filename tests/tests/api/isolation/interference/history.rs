@@ -36,7 +36,7 @@ pub enum Caller {
 pub enum Aim {
     /// Something of the tenant's own, what it was told of last first.
     Own(usize),
-    /// Something of the other tenant's; where there is none, what nobody has.
+    /// Something of the other tenant's, by the order in which that was told of it; where there is none, what nobody has.
     Other(usize),
 }
 

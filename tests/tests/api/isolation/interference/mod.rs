@@ -17,6 +17,7 @@ mod proof;
 use std::{fmt, panic::AssertUnwindSafe};
 
 use futures::{FutureExt, future::join3};
+use tokio_postgres::Client;
 
 use self::{
     history::{Side, Step},
@@ -51,13 +52,13 @@ async fn play(history: &[Step], sides: &[Side], hole: &str) -> Vec<Vec<Exchange>
         ("NOMAD_SERVICES__AUTH__THROTTLE__FIRST_DELAY", "15m"),
     ])
     .await;
-    app.owner_client()
+    let database = app.owner_client().await;
+    let prepare = format!("{hole}; SET ROLE nomad_services_system; {PUBLIC_TEMPLATE}");
+    database
+        .batch_execute(&prepare)
         .await
-        .batch_execute(hole)
-        .await
-        .expect("a hole");
-    app.execute(PUBLIC_TEMPLATE, &[]).await;
-    let played = AssertUnwindSafe(play_in(&app, history, sides))
+        .expect("a world that is prepared");
+    let played = AssertUnwindSafe(play_in(&app, &database, history, sides))
         .catch_unwind()
         .await;
     app.stop().await;
@@ -67,11 +68,17 @@ async fn play(history: &[Step], sides: &[Side], hole: &str) -> Vec<Vec<Exchange>
     }
 }
 
-async fn play_in(app: &TestApp, history: &[Step], sides: &[Side]) -> Vec<Vec<Exchange>> {
+async fn play_in(
+    app: &TestApp,
+    database: &Client,
+    history: &[Step],
+    sides: &[Side],
+) -> Vec<Vec<Exchange>> {
     let mut players = Vec::new();
     for side in sides {
-        players.push(Player::new(app, *side).await);
-        app.execute(PRIVATE_TEMPLATE, &[&side.name()]).await;
+        players.push(Player::new(app, database, *side).await);
+        let made = database.execute(PRIVATE_TEMPLATE, &[&side.name()]).await;
+        made.expect("a template");
     }
     for step in history {
         let Some(index) = sides.iter().position(|side| *side == step.side) else {
@@ -149,6 +156,9 @@ async fn each_tenant_is_answered_as_if_the_other_were_not_there() {
         let Some(found) = difference(&history, "").await else {
             continue;
         };
+        println!(
+            "INTERFERENCE_SEED={seed} shows a difference; its history is being shortened\n{found}"
+        );
         let shows = async |history: &[Step]| difference(history, "").await;
         let (history, found) = shorten(history, found, shows).await;
         let steps: Vec<_> = history.iter().map(|step| format!("  {step}")).collect();

@@ -191,7 +191,7 @@ pub fn settled(answer: &Answer) -> Value {
     let mut body = answer.json();
     parse_details(&mut body);
     let goes_on = body["next_cursor"].is_string();
-    if let Some(rows) = body["audit_logs"].as_array_mut() {
+    if let Some(Value::Array(rows)) = body.get_mut("audit_logs") {
         rows.iter_mut().for_each(parse_details);
         if goes_on && rows.len() > 1 {
             let last = rows[rows.len() - 1]["created_at"].clone();

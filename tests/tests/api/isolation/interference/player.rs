@@ -1,9 +1,10 @@
 //! One tenant's people, playing its part of a history: they remember what they were told, and ask on with it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use tokio_postgres::Client;
 use uuid::Uuid;
 
 use super::{
@@ -31,11 +32,14 @@ pub type Things = BTreeMap<String, Vec<String>>;
 
 pub struct Player<'app> {
     app: &'app TestApp,
+    database: &'app Client,
     side: Side,
     people: Vec<Account>,
     keys: Vec<Key>,
     invitations: Vec<String>,
     things: Things,
+    /// By what they are of, and a number.
+    elsewhere: BTreeMap<(&'static str, usize), String>,
     /// By path.
     cursors: BTreeMap<String, String>,
     /// By id, or path where there is only one.
@@ -76,14 +80,16 @@ struct Message {
 
 impl<'app> Player<'app> {
     /// Registers the tenant.
-    pub async fn new(app: &'app TestApp, side: Side) -> Self {
+    pub async fn new(app: &'app TestApp, database: &'app Client, side: Side) -> Self {
         let mut player = Self {
             app,
+            database,
             side,
             people: Vec::new(),
             keys: Vec::new(),
             invitations: Vec::new(),
             things: Things::new(),
+            elsewhere: BTreeMap::new(),
             cursors: BTreeMap::new(),
             versions: BTreeMap::new(),
             names: Names::default(),
@@ -93,7 +99,8 @@ impl<'app> Player<'app> {
             "username": side.name(), "email": format!("{}@example.com", side.name()), "password": PASSWORD
         });
         let registration = Message::post("/auth/register", registration);
-        let (answer, _) = player.exchange(registration, None).await;
+        let asked = registration.to_string();
+        let (answer, _) = player.exchange(asked, registration, None).await;
         assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
         player.joined(side.name().to_owned()).await;
         player
@@ -139,9 +146,16 @@ impl<'app> Player<'app> {
         };
         let sent = message.body.clone().unwrap_or_default();
         if operation.reads_seals() {
-            self.app.sealed().await;
+            self.sealed().await;
         }
-        let (answer, body) = self.exchange(message, credentials.bearer.clone()).await;
+        let asked = match message.method {
+            Method::GET => format!("GET {path}{}", step.variant),
+            _ => message.to_string(),
+        };
+        let asked = self.names.text(&asked);
+        let (answer, body) = self
+            .exchange(asked, message, credentials.bearer.clone())
+            .await;
         self.learn(operation, &path, &answer, &body);
         let is_session = credentials.bearer.is_some() && !credentials.is_key;
         if answer.status == StatusCode::UNAUTHORIZED && is_session {
@@ -178,21 +192,26 @@ impl<'app> Player<'app> {
         }
     }
 
-    fn resolve(&mut self, kind: &str, aim: Aim, others: &Things) -> String {
-        let (index, things) = match aim {
-            Aim::Own(index) => (index, &self.things),
-            Aim::Other(index) => (index, others),
-        };
-        let things = things.get(kind).filter(|things| !things.is_empty());
-        let chosen = things.map(|things| things[things.len() - 1 - index % things.len()].clone());
-        match (aim, chosen) {
-            (Aim::Own(_), Some(id)) => id,
-            (_, chosen) => {
-                let id = chosen.unwrap_or_else(|| Uuid::new_v4().to_string());
-                self.names.add_foreign(&id);
-                id
+    fn resolve(&mut self, kind: &'static str, aim: Aim, others: &Things) -> String {
+        match aim {
+            Aim::Own(index) => {
+                let things = self.things.get(kind).filter(|things| !things.is_empty());
+                let chosen =
+                    things.map(|things| things[things.len() - 1 - index % things.len()].clone());
+                chosen.unwrap_or_else(|| self.elsewhere(kind, index, &Things::new()))
             }
+            Aim::Other(index) => self.elsewhere(kind, index, others),
         }
+    }
+
+    /// An id that is none of the tenant's; the same each time, whether the other tenant is there or not.
+    fn elsewhere(&mut self, kind: &'static str, index: usize, others: &Things) -> String {
+        let id = self.elsewhere.entry((kind, index)).or_insert_with(|| {
+            let other = others.get(kind).and_then(|things| things.get(index));
+            other.cloned().unwrap_or_else(|| Uuid::new_v4().to_string())
+        });
+        self.names.add_foreign(id);
+        id.clone()
     }
 
     /// The query or body; none where there is not yet what it is about.
@@ -228,8 +247,12 @@ impl<'app> Player<'app> {
     }
 
     /// Sends a message, and notes it with its answer.
-    async fn exchange(&mut self, message: Message, bearer: Option<String>) -> (Answer, Value) {
-        let said = message.to_string();
+    async fn exchange(
+        &mut self,
+        asked: String,
+        message: Message,
+        bearer: Option<String>,
+    ) -> (Answer, Value) {
         let mut request = self.request(message.method, &message.path, bearer);
         request = request.header(
             "x-request-id",
@@ -246,7 +269,6 @@ impl<'app> Player<'app> {
         }
         let answer = request.send().await;
         let body = settled(&answer);
-        let asked = self.names.text(&said);
         let answered = self.names.answer(&answer, &body);
         self.exchanges.push(Exchange { asked, answered });
         (answer, body)
@@ -361,9 +383,8 @@ impl<'app> Player<'app> {
     async fn sign_in(&mut self, person: usize) {
         let account = &self.people[person];
         let body = json!({"username": account.username, "password": account.password});
-        let (_, body) = self
-            .exchange(Message::post("/auth/login", body), None)
-            .await;
+        let message = Message::post("/auth/login", body);
+        let (_, body) = self.exchange(message.to_string(), message, None).await;
         if let (Some(token), Some(refresh_token)) =
             (body["token"].as_str(), body["refresh_token"].as_str())
         {
@@ -384,6 +405,19 @@ impl<'app> Player<'app> {
             }
         }
         panic!("the deployment {deployment} does not end");
+    }
+
+    /// Waits until every row of the audit trail is sealed.
+    async fn sealed(&self) {
+        let waiting = "SELECT COUNT(*) FROM audit_pending";
+        for _ in 0..600 {
+            let row = self.database.query_one(waiting, &[]).await;
+            if row.expect("a count").get::<_, i64>(0) == 0 {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        panic!("rows of the audit trail stay unsealed");
     }
 }
 
