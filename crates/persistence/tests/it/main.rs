@@ -17,5 +17,6 @@ mod isolation;
 mod key_rotation;
 mod pool;
 mod proxy;
+mod purposes;
 mod sign_in;
 mod tls;
