@@ -2,16 +2,16 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use bytes::Bytes;
 use embedded_postgres::test_database::TestDatabase;
 use nomad_services::{lifecycle::Phase, server, settings::Settings, start::StartError};
 use nomad_sim::Simulator;
-use reqwest::{Client, Method, RequestBuilder, StatusCode, header::HeaderMap};
+use reqwest::{Client, Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::contract::{self, Asked, Came};
+use crate::contract::Asked;
+pub use crate::http::{Answer, Request, anonymous, answer};
 
 /// 32 bytes in base64.
 pub const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -28,21 +28,6 @@ pub struct TestApp {
     server: tokio::task::JoinHandle<Result<(), StartError>>,
     /// The cluster it runs services on; simulated, unless the test brought another.
     pub simulator: Simulator,
-}
-
-/// A request whose answer is checked against the API's description.
-#[must_use]
-pub struct Request {
-    builder: RequestBuilder,
-    asked: Asked,
-}
-
-/// An answer that is as the API's description says.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub bytes: Bytes,
 }
 
 /// Somebody signed in.
@@ -131,14 +116,12 @@ impl TestApp {
     /// A request for a path that stands at the root.
     pub fn at_root(&self, method: Method, path: &str) -> Request {
         let url = format!("{}{path}", self.address);
-        Request {
-            builder: self.http.request(method.clone(), url),
-            asked: Asked {
-                method,
-                path: path.to_owned(),
-                body: None,
-            },
-        }
+        let asked = Asked {
+            method: method.clone(),
+            path: path.to_owned(),
+            body: None,
+        };
+        Request::new(self.http.request(method, url), asked)
     }
 
     pub async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
@@ -387,70 +370,4 @@ pub fn settings(database: &TestDatabase, nomad: &str, more: &[(&str, &str)]) -> 
 /// The request for a small service.
 pub fn service(name: &str, service_type: &str) -> Value {
     json!({"name": name, "type": service_type, "config": {"image": "nginx:1", "resources": {"cpu": 100}}})
-}
-
-pub async fn answer(request: Request) -> (StatusCode, Value) {
-    let answer = request.send().await;
-    (answer.status, answer.json())
-}
-
-impl Request {
-    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
-        self.builder = self.builder.header(name, value.as_ref());
-        self
-    }
-
-    pub fn json(mut self, body: &Value) -> Self {
-        self.builder = self.builder.json(body);
-        self.asked.body = Some(body.clone());
-        self
-    }
-
-    /// A body that is sent as it stands.
-    pub fn text(mut self, content_type: &str, body: impl Into<reqwest::Body>) -> Self {
-        self.builder = self.builder.header("content-type", content_type).body(body);
-        self
-    }
-
-    pub async fn send(self) -> Answer {
-        let response = self.builder.send().await.expect("an answer");
-        let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = response.bytes().await.expect("a body");
-        let came = Came {
-            status,
-            headers: &headers,
-            body: &bytes,
-        };
-        contract::check(&self.asked, &came);
-        Answer {
-            status,
-            headers,
-            bytes,
-        }
-    }
-}
-
-/// A problem without what belongs to its request alone.
-pub fn anonymous(mut problem: Value) -> Value {
-    for name in ["request_id", "instance"] {
-        let removed = problem.as_object_mut().and_then(|body| body.remove(name));
-        removed.expect(name);
-    }
-    problem
-}
-
-impl Answer {
-    /// The body; null where there is none.
-    pub fn json(&self) -> Value {
-        if self.bytes.is_empty() {
-            return Value::Null;
-        }
-        serde_json::from_slice(&self.bytes).expect("JSON")
-    }
-
-    /// A header's text.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let value = self.headers.get(name)?;
-        Some(value.to_str().expect("text"))
-    }
 }

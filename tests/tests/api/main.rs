@@ -22,6 +22,7 @@ mod deployments;
 mod edge;
 mod fields;
 mod hostile;
+mod http;
 mod idempotency;
 mod invitations;
 mod isolation;
