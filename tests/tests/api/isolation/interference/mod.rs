@@ -16,7 +16,7 @@ mod proof;
 
 use std::{fmt, panic::AssertUnwindSafe};
 
-use futures::{FutureExt, future::join3};
+use futures::FutureExt;
 use tokio_postgres::Client;
 
 use self::{
@@ -96,14 +96,10 @@ async fn play_in(
 
 /// The first answer of either tenant that is another one because of the other tenant.
 async fn difference(history: &[Step], hole: &str) -> Option<Difference> {
-    let (beside, ada, bob) = join3(
-        play(history, &Side::BOTH, hole),
-        play(history, &[Side::Ada], hole),
-        play(history, &[Side::Bob], hole),
-    )
-    .await;
-    let alone = ada.into_iter().chain(bob);
-    let mut sides = Side::BOTH.into_iter().zip(alone.zip(beside));
+    let beside = play(history, &Side::BOTH, hole).await;
+    let mut alone = play(history, &[Side::Ada], hole).await;
+    alone.extend(play(history, &[Side::Bob], hole).await);
+    let mut sides = Side::BOTH.into_iter().zip(alone.into_iter().zip(beside));
     sides.find_map(|(side, (alone, beside))| first_difference(side, &alone, &beside))
 }
 
