@@ -4,7 +4,7 @@
 //! While a request runs, its transaction holds an advisory lock on the key. A process that dies takes lock and changes
 //! with it: the key is then as if it had never been sent, and no half-finished entry has to be taken over.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use domain::{Error, ErrorKind};
 use entity::idempotency_key;
@@ -14,7 +14,12 @@ use sea_orm::{
     prelude::{Json, Uuid},
 };
 
-use crate::{SystemTx, TenantTx, rows::first};
+use crate::{SystemTx, TenantTx, Transaction, rows::first};
+
+/// How often a key is asked for that another request has, and how long after each other: a request that was refused has its
+/// key until it is rolled back, which may be after its answer.
+const ATTEMPTS: usize = 5;
+const PAUSE: Duration = Duration::from_millis(40);
 
 /// Two keys with the same hash only wait for each other's answer.
 const CLAIM: &str =
@@ -94,13 +99,9 @@ impl TenantTx {
     /// error that [`replayed`] recognises for a request that was answered.
     pub async fn once(&mut self, once: Option<&Once>) -> Result<(), Error> {
         let Some(once) = once else { return Ok(()) };
-        self.once_by(CLAIM, once).await
-    }
-
-    async fn once_by(&mut self, claim: &str, once: &Once) -> Result<(), Error> {
-        let (_, rows) = self.enter(claiming(claim, once)).await?;
+        let (_, rows) = self.enter(claiming(CLAIM, once)).await?;
         self.answers(once.clone());
-        unanswered(once, &rows)
+        self.await_key(once, rows).await
     }
 
     /// Keeps the answer to a request that changed nothing, and commits.
@@ -108,7 +109,8 @@ impl TenantTx {
     /// # Errors
     /// As [`once`](Self::once).
     pub async fn keep_refusal(mut self, once: &Once, answer: &Answer) -> Result<(), Error> {
-        self.once_by(CLAIM_IN_TURN, once).await?;
+        let (_, rows) = self.enter(claiming(CLAIM_IN_TURN, once)).await?;
+        unanswered(once, &rows)?;
         self.finish([record(once, answer)]).await.map(drop)
     }
 }
@@ -122,7 +124,7 @@ impl SystemTx {
         let Some(once) = once else { return Ok(()) };
         let rows = self.rows(claiming(CLAIM, once)).await?;
         self.answers(once.clone());
-        unanswered(once, &rows)
+        self.await_key(once, rows).await
     }
 
     /// Removes the answers that are too old to be given again, and commits; how many there were.
@@ -142,24 +144,43 @@ impl SystemTx {
     }
 }
 
+impl<Context> Transaction<Context> {
+    async fn await_key(&self, once: &Once, mut rows: Claimed) -> Result<(), Error> {
+        for _ in 1..ATTEMPTS {
+            match unanswered(once, &rows) {
+                Err(error) if error.code() == IN_USE => {}
+                outcome => return outcome,
+            }
+            tokio::time::sleep(PAUSE).await;
+            rows = self.rows(claiming(CLAIM, once)).await?;
+        }
+        unanswered(once, &rows)
+    }
+}
+
 #[derive(FromQueryResult)]
 struct Removed {
     total: i64,
 }
+
+/// What [`CLAIM`] and [`FIND`] found.
+type Claimed = [Vec<QueryResult>; 2];
+
+const IN_USE: &str = "idempotency_key_in_use";
 
 fn claiming(claim: &str, once: &Once) -> [Statement; 2] {
     let values = || [once.owner.into(), once.key.clone().into()];
     [claim, FIND].map(|sql| Statement::from_sql_and_values(DbBackend::Postgres, sql, values()))
 }
 
-fn unanswered(once: &Once, [claim, found]: &[Vec<QueryResult>; 2]) -> Result<(), Error> {
+fn unanswered(once: &Once, [claim, found]: &Claimed) -> Result<(), Error> {
     let Some(stored) = first::<Stored>(found)? else {
         let claim: Option<Claim> = first(claim)?;
         if claim.is_some_and(|claim| claim.claimed) {
             return Ok(());
         }
         let detail = "a request with this Idempotency-Key is under way; ask again when it is done";
-        return Err(Error::conflict("idempotency_key_in_use", detail));
+        return Err(Error::conflict(IN_USE, detail));
     };
     if stored.fingerprint != once.fingerprint {
         let detail =
