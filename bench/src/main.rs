@@ -64,7 +64,7 @@ async fn main() -> Result<()> {
             let baseline = match (&recorded, &pgbench) {
                 (None, _) => Some(stage.argon2(clients, time).await?),
                 (Some(recorded), Some(program)) => {
-                    let script = recorded.script(&stage.own(operation), options.pipeline);
+                    let script = recorded.script(options.pipeline);
                     let seconds = options.seconds;
                     Some(pgbench::run(program, &stage.login()?, &script, clients, seconds).await?)
                 }

@@ -13,6 +13,7 @@ pub const PREFIX: &str = "@@%p@ ";
 /// Statements in the order in which they arrived, with their parameters filled in.
 pub struct Recording {
     statements: Vec<String>,
+    own: Vec<(String, &'static str)>,
 }
 
 impl Recording {
@@ -48,7 +49,10 @@ impl Recording {
         let mentions = |statements: &Vec<String>| statements.iter().any(|sql| sql.contains(marker));
         let statements = sessions.into_values().find(mentions);
         let statements = statements.ok_or("PostgreSQL's log does not show the request")?;
-        Ok(Self { statements })
+        Ok(Self {
+            statements,
+            own: Vec::new(),
+        })
     }
 
     /// Adds a statement that follows.
@@ -57,12 +61,17 @@ impl Recording {
         self
     }
 
-    /// A script for pgbench. Each of `own`, a value and the column of `bench_clients` that holds its like for every client,
-    /// is looked up once, since variables outlive a transaction.
-    pub fn script(&self, own: &[(&str, &str)], pipeline: bool) -> String {
+    /// Says that `value` is another for each client, and which column of `bench_clients` holds its like.
+    pub fn own(mut self, value: &str, column: &'static str) -> Self {
+        self.own.push((value.to_owned(), column));
+        self
+    }
+
+    /// A script for pgbench. What is a client's own is looked up once, since variables outlive a transaction.
+    pub fn script(&self, pipeline: bool) -> String {
         let mut script = String::new();
-        if !own.is_empty() {
-            let columns: Vec<_> = own.iter().map(|(_, column)| *column).collect();
+        if !self.own.is_empty() {
+            let columns: Vec<_> = self.own.iter().map(|(_, column)| *column).collect();
             let _ = writeln!(
                 script,
                 "\\if :known = 0\nSELECT {} FROM bench_clients WHERE number = :client_id \\gset\n\\set known 1\n\\endif",
@@ -74,7 +83,7 @@ impl Recording {
         }
         for statement in &self.statements {
             let mut statement = statement.replace('\n', " ");
-            for (value, column) in own {
+            for (value, column) in &self.own {
                 statement = statement.replace(&format!("'{value}'"), &format!(":{column}"));
             }
             let _ = writeln!(script, "{statement};");
@@ -108,10 +117,10 @@ mod tests {
             .unwrap()
             .then("SELECT 1".to_owned());
         assert_eq!(
-            recording.script(&[], false),
+            recording.script(false),
             "BEGIN;\nSELECT E'{\"it''s\"\\x3A1}'::text, 'me';\nCOMMIT;\nSELECT 1;\n"
         );
-        let script = recording.script(&[("me", "owner")], true);
+        let script = recording.own("me", "owner").script(true);
         assert!(script.contains("::text, :owner;\n"), "{script}");
         assert!(Recording::read(log, "nobody").is_err());
     }

@@ -40,8 +40,13 @@ const TYPES: [&str; 6] = [
 /// Takes a tenant's services away; not through row-level security, so it is the same whoever asks.
 const FORGET: &str = "CREATE FUNCTION bench_forget(uuid) RETURNS void LANGUAGE sql SECURITY DEFINER \
     AS 'DELETE FROM services WHERE tenant_id = $1'; \
-    CREATE TABLE bench_clients (number INT PRIMARY KEY, tenant TEXT, owner TEXT); \
+    CREATE TABLE bench_clients (number INT PRIMARY KEY, tenant TEXT, owner TEXT, \
+        service TEXT DEFAULT uuid_generate_v4()::text); \
     GRANT SELECT ON bench_clients TO PUBLIC";
+
+/// The id of the service that a tenant made last, which the server chose.
+const CREATED: &str = "SELECT split_part(resource, '/', 2) FROM audit_logs \
+    WHERE tenant_id::text = $1 AND action = 'service.create' ORDER BY created_at DESC LIMIT 1";
 
 /// Who signs in to PostgreSQL, and where.
 pub struct Login {
@@ -111,7 +116,7 @@ impl Stage {
         let superuser = stage.superuser().await?;
         superuser.batch_execute(FORGET).await?;
         for (number, member) in stage.members.iter().skip(1).enumerate() {
-            let insert = "INSERT INTO bench_clients VALUES ($1, $2, $3)";
+            let insert = "INSERT INTO bench_clients (number, tenant, owner) VALUES ($1, $2, $3)";
             superuser
                 .execute(
                     insert,
@@ -149,22 +154,20 @@ impl Stage {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let after = tokio::fs::read(&log).await?;
         set("none").await?;
-        let tenant = &self.member(operation, 0).tenant;
+        let member = self.member(operation, 0);
+        let tenant = &member.tenant;
         let sent = String::from_utf8_lossy(&after[before..]);
         let recording = Recording::read(&sent, &format!("'app.tenant_id', '{tenant}'"))?;
-        Ok(Some(match operation {
-            Operation::Create => recording.then(format!("SELECT bench_forget('{tenant}')")),
-            _ => recording,
-        }))
-    }
-
-    /// What is another value for each of pgbench's clients, with its column.
-    pub fn own(&self, operation: Operation) -> Vec<(&str, &'static str)> {
         if operation != Operation::Create {
-            return Vec::new();
+            return Ok(Some(recording));
         }
-        let member = self.member(operation, 0);
-        vec![(&member.tenant, "tenant"), (&member.user, "owner")]
+        let created: String = superuser.query_one(CREATED, &[tenant]).await?.get(0);
+        let recording = recording
+            .then(format!("SELECT bench_forget('{tenant}')"))
+            .own(tenant, "tenant")
+            .own(&member.user, "owner")
+            .own(&created, "service");
+        Ok(Some(recording))
     }
 
     /// Requests per second of this many clients.
