@@ -9,6 +9,7 @@
 //! whole product, so the tenants have different ones. Requests of both come one after the other.
 
 mod history;
+mod memory;
 mod names;
 mod operations;
 mod player;
@@ -21,7 +22,8 @@ use tokio_postgres::Client;
 
 use self::{
     history::{Side, Step},
-    player::{Exchange, Player, Things},
+    memory::Things,
+    player::{Exchange, Player},
 };
 use crate::app::TestApp;
 

@@ -1,14 +1,14 @@
 //! One tenant's people, playing its part of a history: they remember what they were told, and ask on with it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio_postgres::Client;
-use uuid::Uuid;
 
 use super::{
-    history::{Aim, Caller, Side, Step, Version},
+    history::{Caller, Side, Step},
+    memory::{Memory, Things},
     names::{Names, settled},
     operations::Operation,
 };
@@ -27,9 +27,6 @@ pub struct Exchange {
     pub answered: String,
 }
 
-/// Ids by what they are of, as a segment of a path calls that, in the order in which they were told.
-pub type Things = BTreeMap<String, Vec<String>>;
-
 pub struct Player<'app> {
     app: &'app TestApp,
     database: &'app Client,
@@ -37,13 +34,7 @@ pub struct Player<'app> {
     people: Vec<Account>,
     keys: Vec<Key>,
     invitations: Vec<String>,
-    things: Things,
-    /// By what they are of, and a number.
-    elsewhere: BTreeMap<(&'static str, usize), String>,
-    /// By path.
-    cursors: BTreeMap<String, String>,
-    /// By id, or path where there is only one.
-    versions: BTreeMap<String, String>,
+    memory: Memory,
     names: Names,
     exchanges: Vec<Exchange>,
 }
@@ -88,10 +79,7 @@ impl<'app> Player<'app> {
             people: Vec::new(),
             keys: Vec::new(),
             invitations: Vec::new(),
-            things: Things::new(),
-            elsewhere: BTreeMap::new(),
-            cursors: BTreeMap::new(),
-            versions: BTreeMap::new(),
+            memory: Memory::default(),
             names: Names::default(),
             exchanges: Vec::new(),
         };
@@ -107,7 +95,7 @@ impl<'app> Player<'app> {
     }
 
     pub fn things(&self) -> Things {
-        self.things.clone()
+        self.memory.things.clone()
     }
 
     pub fn into_exchanges(self) -> Vec<Exchange> {
@@ -120,15 +108,18 @@ impl<'app> Player<'app> {
         let credentials = self.credentials(step);
         let aim = operation
             .aims_at(step.variant)
-            .map(|kind| self.resolve(kind, step.aim, others));
-        let aim = aim.unwrap_or_default();
+            .map(|kind| self.memory.resolve(kind, step.aim, others));
+        if let Some((id, false)) = &aim {
+            self.names.add_foreign(id);
+        }
+        let aim = aim.map(|(id, _)| id).unwrap_or_default();
         let Some(variant) = self.fill(step, &credentials, &aim) else {
             return;
         };
         let path = operation.path().replace("{id}", &aim);
         let subject = if aim.is_empty() { &path } else { &aim };
         let message = Message {
-            version: self.version(step.version, subject),
+            version: self.memory.version(step.version, subject),
             method: operation.method(),
             body: None,
             key: step.key,
@@ -156,7 +147,7 @@ impl<'app> Player<'app> {
         let (answer, body) = self
             .exchange(asked, message, credentials.bearer.clone())
             .await;
-        self.learn(operation, &path, &answer, &body);
+        self.memory.learn(operation, &path, &answer, &body);
         let is_session = credentials.bearer.is_some() && !credentials.is_key;
         if answer.status == StatusCode::UNAUTHORIZED && is_session {
             self.sign_in(credentials.person).await;
@@ -192,33 +183,11 @@ impl<'app> Player<'app> {
         }
     }
 
-    fn resolve(&mut self, kind: &'static str, aim: Aim, others: &Things) -> String {
-        match aim {
-            Aim::Own(index) => {
-                let things = self.things.get(kind).filter(|things| !things.is_empty());
-                let chosen =
-                    things.map(|things| things[things.len() - 1 - index % things.len()].clone());
-                chosen.unwrap_or_else(|| self.elsewhere(kind, index, &Things::new()))
-            }
-            Aim::Other(index) => self.elsewhere(kind, index, others),
-        }
-    }
-
-    /// An id that is none of the tenant's; the same each time, whether the other tenant is there or not.
-    fn elsewhere(&mut self, kind: &'static str, index: usize, others: &Things) -> String {
-        let id = self.elsewhere.entry((kind, index)).or_insert_with(|| {
-            let other = others.get(kind).and_then(|things| things.get(index));
-            other.cloned().unwrap_or_else(|| Uuid::new_v4().to_string())
-        });
-        self.names.add_foreign(id);
-        id.clone()
-    }
-
     /// The query or body; none where there is not yet what it is about.
     fn fill(&self, step: &Step, credentials: &Credentials, aim: &str) -> Option<String> {
         let account = &self.people[credentials.person];
         let path = step.operation.path().replace("{id}", aim);
-        let cursor = self.cursors.get(&path).map_or("", String::as_str);
+        let cursor = self.memory.cursor(&path).unwrap_or_default();
         let invitation = self.invitations.last().map_or("", String::as_str);
         for (name, value) in [("<cursor>", cursor), ("<invitation>", invitation)] {
             if step.variant.contains(name) && value.is_empty() {
@@ -232,18 +201,6 @@ impl<'app> Player<'app> {
         let text = text.replace("<next-password>", other_password(account.password));
         let text = text.replace("<refresh-token>", &account.refresh_token);
         Some(text.replace("<invitation>", invitation))
-    }
-
-    fn version(&self, version: Version, subject: &str) -> Option<String> {
-        match version {
-            Version::Unsaid => None,
-            Version::Any => Some("*".to_owned()),
-            Version::Stale => Some("\"stale\"".to_owned()),
-            Version::Seen => {
-                let seen = self.versions.get(subject).cloned();
-                seen.or_else(|| Some("*".to_owned()))
-            }
-        }
     }
 
     /// Sends a message, and notes it with its answer.
@@ -280,48 +237,6 @@ impl<'app> Player<'app> {
         match bearer {
             Some(bearer) => request.header("authorization", format!("Bearer {bearer}")),
             None => request,
-        }
-    }
-
-    /// Remembers ids, cursors and versions.
-    fn learn(&mut self, operation: &Operation, path: &str, answer: &Answer, body: &Value) {
-        if !answer.status.is_success() {
-            return;
-        }
-        let root = body["id"].as_str().map(|id| (operation.answers_with(), id));
-        let fields = body.as_object().into_iter().flatten();
-        let inner = fields.flat_map(|(name, value)| {
-            let items = value
-                .as_array()
-                .map_or(std::slice::from_ref(value), Vec::as_slice);
-            let ids = items.iter().filter_map(|item| item["id"].as_str());
-            ids.map(move |id| (name.as_str(), id))
-        });
-        for (name, id) in root.into_iter().chain(inner) {
-            let kind = match name {
-                "deployment" => "deployments".to_owned(),
-                "user" => "users".to_owned(),
-                _ => name.replace('_', "-"),
-            };
-            let known = self.things.entry(kind).or_default();
-            if !known.iter().any(|known| known == id) {
-                known.push(id.to_owned());
-            }
-        }
-        match body["next_cursor"].as_str() {
-            Some(cursor) => self.cursors.insert(path.to_owned(), cursor.to_owned()),
-            None => self.cursors.remove(path),
-        };
-        if let Some(version) = answer.header("etag") {
-            let subject = match (operation.aims_at(""), body["id"].as_str()) {
-                (None, Some(id)) if operation.method() == Method::POST => id,
-                _ => path
-                    .rsplit('/')
-                    .next()
-                    .filter(|id| Uuid::try_parse(id).is_ok())
-                    .unwrap_or(path),
-            };
-            self.versions.insert(subject.to_owned(), version.to_owned());
         }
     }
 
