@@ -96,8 +96,7 @@ fn step(random: &mut StdRng) -> Step {
     let mut one_in = |count: u32| random.random_range(0..count) == 0;
     let (is_named, is_foreign) = (one_in(4), one_in(6));
     let index = random.random_range(0..4);
-    // A refused request of nobody known has its key until it is rolled back, which goes on after the answer.
-    let may_be_named = operation.name.starts_with("POST") && !operation.is_public();
+    let is_post = operation.name.starts_with("POST");
     Step {
         side: *Side::BOTH.choose(random).expect("a side"),
         caller: match random.random_range(0..10) {
@@ -117,10 +116,7 @@ fn step(random: &mut StdRng) -> Step {
             2..5 => Version::Any,
             _ => Version::Seen,
         },
-        key: KEYS
-            .choose(random)
-            .copied()
-            .filter(|_| may_be_named && is_named),
+        key: KEYS.choose(random).copied().filter(|_| is_post && is_named),
     }
 }
 
