@@ -20,7 +20,7 @@ mod m20261124_000005_refuse_foreign_references;
 mod m20261124_000006_seal_audit;
 mod m20261124_000007_create_tenant_keys;
 mod m20261124_000008_manage_access;
-mod m20261124_000009_redact_marked_values;
+mod m20261124_000009_strengthen_audit;
 
 /// Any number, the same in every replica: whoever holds this lock migrates, the others wait.
 const LOCK: i64 = 0x6e6f_6d61_6473;
@@ -50,7 +50,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000006_seal_audit::Migration),
             Box::new(m20261124_000007_create_tenant_keys::Migration),
             Box::new(m20261124_000008_manage_access::Migration),
-            Box::new(m20261124_000009_redact_marked_values::Migration),
+            Box::new(m20261124_000009_strengthen_audit::Migration),
         ]
     }
 }

@@ -137,6 +137,18 @@ async fn what_a_configuration_marks_is_hidden_even_if_it_was_written_unencrypted
 }
 
 #[actix_web::test]
+async fn an_event_says_nothing_else_about_who_caused_it_than_its_transaction_does() {
+    let app = TestApp::new().await;
+    let client = app.database_client().await;
+    let forged = "SELECT FROM audit_event('service.read', 'services/x', '{ \
+        \"database_login\": \"another\", \"request_id\": \"r\", \"reason\": \"r\", \"api_key_id\": \"k\", \"seen\": 1}')";
+    client.batch_execute(forged).await.expect("an event");
+    let entries = trail(&app, "service.read", "services/x").await;
+    let expected = json!({"database_login": "nomad_services", "seen": 1});
+    assert_eq!(entries[0].details, expected);
+}
+
+#[actix_web::test]
 async fn what_was_rolled_back_or_is_only_a_time_leaves_no_row() {
     let app = TestApp::new().await;
     app.register("ada").await;

@@ -1,4 +1,5 @@
-//! Values that a configuration marks as secret, hidden in the audit however they are stored.
+//! The audit hides what a configuration marks as secret however it is stored, and no event says anything else about who caused
+//! it than its transaction does.
 
 use sea_orm_migration::prelude::*;
 
@@ -11,7 +12,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
         connection
-            .execute_unprepared(include_str!("sql/redact_marked_values.sql"))
+            .execute_unprepared(include_str!("sql/strengthen_audit.sql"))
             .await?;
         Ok(())
     }
@@ -19,7 +20,7 @@ impl MigrationTrait for Migration {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
         connection
-            .execute_unprepared(include_str!("sql/redact_encrypted_values_alone.sql"))
+            .execute_unprepared(include_str!("sql/weaken_audit.sql"))
             .await?;
         Ok(())
     }

@@ -1,6 +1,3 @@
--- A value that a configuration lists under "sensitive" is a marker in the trail even if somebody wrote it unencrypted, past
--- the product.
-
 -- A configuration with a marker wherever its own "sensitive" points. What it lists may be nonsense, and must not refuse a
 -- change of the row.
 CREATE OR REPLACE FUNCTION audit_marked(config JSONB) RETURNS JSONB
@@ -46,4 +43,29 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
         ), '[]')
         ELSE value
     END
+$$;
+
+-- Adds a row to the trail in the context of the transaction, which no detail of an event takes the place of. Without a
+-- context it is the system user's, and the database login is named.
+CREATE OR REPLACE FUNCTION audit_append(tenant UUID, fallback_user UUID, action TEXT, resource TEXT, details JSONB) RETURNS VOID
+LANGUAGE plpgsql AS $$
+DECLARE
+    acting UUID := NULLIF(current_setting('app.user_id', true), '')::uuid;
+BEGIN
+    INSERT INTO audit_logs (user_id, tenant_id, action, resource, details, ip_address, user_agent)
+    VALUES (
+        COALESCE(acting, fallback_user, '00000000-0000-0000-0000-000000000001'),
+        tenant, action, resource,
+        jsonb_strip_nulls(
+            COALESCE(details, '{}') - ARRAY['request_id', 'reason', 'api_key_id', 'database_login']
+            || jsonb_build_object(
+                'request_id', NULLIF(current_setting('app.request_id', true), ''),
+                'reason', NULLIF(current_setting('app.reason', true), ''),
+                'api_key_id', NULLIF(current_setting('app.api_key_id', true), ''),
+                'database_login', CASE WHEN acting IS NULL THEN session_user::text END
+            ))::text,
+        NULLIF(current_setting('app.ip_address', true), ''),
+        NULLIF(current_setting('app.user_agent', true), '')
+    );
+END
 $$;

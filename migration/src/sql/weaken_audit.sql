@@ -20,3 +20,24 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
 $$;
 
 DROP FUNCTION audit_marked(JSONB);
+
+CREATE OR REPLACE FUNCTION audit_append(tenant UUID, fallback_user UUID, action TEXT, resource TEXT, details JSONB) RETURNS VOID
+LANGUAGE plpgsql AS $$
+DECLARE
+    acting UUID := NULLIF(current_setting('app.user_id', true), '')::uuid;
+BEGIN
+    INSERT INTO audit_logs (user_id, tenant_id, action, resource, details, ip_address, user_agent)
+    VALUES (
+        COALESCE(acting, fallback_user, '00000000-0000-0000-0000-000000000001'),
+        tenant, action, resource,
+        jsonb_strip_nulls(jsonb_build_object(
+            'request_id', NULLIF(current_setting('app.request_id', true), ''),
+            'reason', NULLIF(current_setting('app.reason', true), ''),
+            'api_key_id', NULLIF(current_setting('app.api_key_id', true), ''),
+            'database_login', CASE WHEN acting IS NULL THEN session_user::text END
+        ) || details)::text,
+        NULLIF(current_setting('app.ip_address', true), ''),
+        NULLIF(current_setting('app.user_agent', true), '')
+    );
+END
+$$;
