@@ -69,3 +69,17 @@ BEGIN
     );
 END
 $$;
+
+-- What happened without changing a row, or means more than the rows it changed: a sign-in, a refusal, a start. The role of
+-- tenants' members says nothing without a context.
+CREATE OR REPLACE FUNCTION audit_event(action TEXT, resource TEXT, details JSONB) RETURNS VOID
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    IF current_setting('role') = 'nomad_services_app'
+        AND (NULLIF(current_setting('app.tenant_id', true), '') IS NULL OR NULLIF(current_setting('app.user_id', true), '') IS NULL)
+    THEN
+        RAISE EXCEPTION 'an event of a tenant needs its context' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    PERFORM audit_append(NULLIF(current_setting('app.tenant_id', true), '')::uuid, NULL, action, resource, details);
+END
+$$;

@@ -41,3 +41,10 @@ BEGIN
     );
 END
 $$;
+
+CREATE OR REPLACE FUNCTION audit_event(action TEXT, resource TEXT, details JSONB) RETURNS VOID
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM audit_append(NULLIF(current_setting('app.tenant_id', true), '')::uuid, NULL, action, resource, details);
+END
+$$;

@@ -146,6 +146,10 @@ async fn an_event_says_nothing_else_about_who_caused_it_than_its_transaction_doe
     let entries = trail(&app, "service.read", "services/x").await;
     let expected = json!({"database_login": "nomad_services", "seen": 1});
     assert_eq!(entries[0].details, expected);
+    let member = "SET ROLE nomad_services_app; SELECT FROM audit_event('a', 'b', '{}')";
+    let refused = client.batch_execute(member).await.unwrap_err();
+    let code = refused.code().expect("a refusal").code();
+    assert_eq!(code, "42501", "{refused}");
 }
 
 #[actix_web::test]
