@@ -70,9 +70,12 @@ async fn a_suspended_tenant_is_refused_everywhere_at_the_next_request_until_it_i
     let (right, wrong) = (sign_in(PASSWORD).await, sign_in("a wrong guess").await);
     assert_eq!((right.0, wrong.0), (closed, closed));
     assert_eq!(anonymous(right.1), anonymous(wrong.1));
+    let refresh = || app.post("/auth/refresh", json!({"refresh_token": ada.refresh_token}));
+    assert_eq!(refresh().await.0, closed);
 
     assert_eq!(act(&root, &ada, "resume").await.1["is_active"], true);
     assert_eq!(reads(&replica).await, (open, open));
+    assert_eq!(refresh().await.0, open);
     assert_eq!(sign_in(PASSWORD).await.0, open);
     // The tenant's own trail shows it.
     let trail = "SELECT string_agg(action, ' ' ORDER BY created_at, action) FROM audit_logs \

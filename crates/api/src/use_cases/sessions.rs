@@ -209,11 +209,9 @@ pub async fn refresh(
         (Some(session), Some(credentials)) if credentials.is_active => {
             signed_in(state, transaction, &origin, session, credentials, []).await
         }
-        (Some(_), _) => {
-            let ended = sign_in::end_session(token.hash());
-            transaction.finish([ended]).await?;
-            Err(refused())
-        }
+        // Whoever was deactivated has lost every session; a suspended tenant is resumed, and its members go on then. So the
+        // token is not used up: the transaction is dropped.
+        (Some(_), _) => Err(refused()),
         (None, _) => {
             end_reused(transaction, &token).await?;
             Err(refused())
