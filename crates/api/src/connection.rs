@@ -23,7 +23,7 @@ use actix_service::{
 use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
     dev::{AppConfig, ServiceRequest, ServiceResponse},
-    http::StatusCode,
+    http::{ConnectionType, StatusCode, header::TRANSFER_ENCODING},
     middleware::Next,
     web::Bytes,
 };
@@ -98,7 +98,11 @@ where
 
 /// Whose turn it is on a connection; the connection and its requests share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Turn(Rc<Cell<Phase>>);
+pub(crate) struct Turn {
+    phase: Rc<Cell<Phase>>,
+    /// Whether the last answer was the last: what follows is the rest of a body, and is not answered.
+    is_last: Rc<Cell<bool>>,
+}
 
 #[derive(Clone, Copy, Debug)]
 enum Phase {
@@ -116,7 +120,7 @@ struct Answering(Turn);
 
 impl Drop for Answering {
     fn drop(&mut self) {
-        self.0.0.set(Phase::Idle);
+        self.0.phase.set(Phase::Idle);
     }
 }
 
@@ -128,11 +132,21 @@ pub(crate) async fn take_turn<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let answering = request.conn_data::<Turn>().cloned().map(|turn| {
-        turn.0.set(Phase::Answering);
+    let turn = request.conn_data::<Turn>().cloned();
+    let answering = turn.clone().map(|turn| {
+        turn.phase.set(Phase::Answering);
         Answering(turn)
     });
-    let response = next.call(request).await?;
+    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
+    let mut response = next.call(request).await?;
+    // Whoever refuses may not have waited for the end of the body, and nobody knows how long that is.
+    if is_chunked && !response.status().is_success() {
+        let head = response.response_mut().head_mut();
+        head.set_connection_type(ConnectionType::Close);
+        if let Some(turn) = turn {
+            turn.is_last.set(true);
+        }
+    }
     Ok(response.map_body(|_, body| AnswerBody {
         body: BoxBody::new(body),
         _answering: answering,
@@ -178,7 +192,10 @@ impl Client {
         let deadline = Instant::now() + receive;
         Self {
             stream,
-            turn: Turn(Rc::new(Cell::new(Phase::Receiving(deadline)))),
+            turn: Turn {
+                phase: Rc::new(Cell::new(Phase::Receiving(deadline))),
+                is_last: Rc::default(),
+            },
             receive,
             send,
             late: Box::pin(sleep_until(deadline)),
@@ -188,11 +205,11 @@ impl Client {
 
     /// Ends the client's turn if it has lasted too long. `arrived` says whether something has just been read.
     fn check_turn(&mut self, arrived: bool, context: &mut Context<'_>) -> io::Result<()> {
-        if let (Phase::Idle, true) = (self.turn.0.get(), arrived) {
+        if let (Phase::Idle, true) = (self.turn.phase.get(), arrived) {
             let deadline = Instant::now() + self.receive;
-            self.turn.0.set(Phase::Receiving(deadline));
+            self.turn.phase.set(Phase::Receiving(deadline));
         }
-        let Phase::Receiving(deadline) = self.turn.0.get() else {
+        let Phase::Receiving(deadline) = self.turn.phase.get() else {
             return Ok(());
         };
         if self.late.deadline() != deadline {
@@ -201,8 +218,10 @@ impl Client {
         if self.late.as_mut().poll(context).is_pending() {
             return Ok(());
         }
-        // For a client that still listens; to any other it makes no difference.
-        let _ = self.stream.try_write(too_late(self.receive).as_bytes());
+        if !self.turn.is_last.get() {
+            // For a client that still listens; to any other it makes no difference.
+            let _ = self.stream.try_write(too_late(self.receive).as_bytes());
+        }
         Err(io::ErrorKind::TimedOut.into())
     }
 }

@@ -196,7 +196,8 @@ async fn a_body_that_comes_too_slowly_is_answered_and_the_connection_ended() {
         connection.send(head).await;
         let answer = connection.answer().await;
         assert_problem(&answer, StatusCode::REQUEST_TIMEOUT, "request_timeout");
-        connection.drip(b"1\r\nx\r\n").await;
+        let more = connection.drip(b"1\r\nx\r\n").await;
+        assert_eq!(String::from_utf8_lossy(&more), "", "{path} {framing}");
     }
 }
 
@@ -209,7 +210,8 @@ async fn a_body_that_goes_on_after_its_answer_ends_the_connection() {
         connection.send(head).await;
         let answer = connection.answer().await;
         assert_problem(&answer, StatusCode::NOT_FOUND, "not_found");
-        connection.drip(b"1\r\nx\r\n").await;
+        let more = connection.drip(b"1\r\nx\r\n").await;
+        assert_eq!(String::from_utf8_lossy(&more), "", "{framing}");
     }
 }
 
