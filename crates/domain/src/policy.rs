@@ -2,7 +2,8 @@
 //! tenant, and a platform administrator runs the platform; what belongs to a tenant is nobody's outside it. A platform
 //! administrator who names a tenant looks around in it, and no more.
 //!
-//! `tests/policy.golden` holds the answer for every role, scope, action and resource, `docs/security.md` the same as a table.
+//! `tests/policy.golden` holds the answer for every role, scope, action and resource, `docs/security/roles.md` the same as a
+//! table.
 
 use crate::{Error, Result, Role, Scope, Scopes, TenantId, UserId, text_enum::text_enum};
 

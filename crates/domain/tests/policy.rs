@@ -1,5 +1,5 @@
-//! Every answer of the policy, beside `policy.golden`, and as the table that `docs/security.md` shows. After a change that is
-//! meant, `UPDATE_GOLDEN=1 cargo test -p nomad-services-domain --test policy` writes both anew.
+//! Every answer of the policy, beside `policy.golden`, and as the table that `docs/security/roles.md` shows. After a change
+//! that is meant, `UPDATE_GOLDEN=1 cargo test -p nomad-services-domain --test policy` writes both anew.
 
 use std::{fmt::Write, fs, path::PathBuf};
 
@@ -199,7 +199,7 @@ fn the_answer_for_every_role_scope_action_and_resource_is_the_one_written_down()
 
 #[test]
 fn the_table_in_the_documentation_is_what_the_policy_says() {
-    let (file, table) = (path("../../docs/security.md"), table());
+    let (file, table) = (path("../../docs/security/roles.md"), table());
     let page = fs::read_to_string(&file).unwrap();
     let begin = page.find("| What | `user` |").unwrap();
     let end = begin + page[begin..].find("\n\n").unwrap() + 1;

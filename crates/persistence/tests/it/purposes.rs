@@ -1,9 +1,12 @@
-//! What may be done across tenants, as `docs/security.md` lists it: the purposes there are, in the words of the code.
+//! What may be done across tenants, as `docs/security/isolation.md` lists it: the purposes there are, in the words of the code.
 
 use std::fs;
 
 const CODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/connection/purpose.rs");
-const DOCUMENT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/security.md");
+const DOCUMENT: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../docs/security/isolation.md"
+);
 
 fn between(file: &str, begin: &str, end: &str) -> String {
     let text = fs::read_to_string(file).unwrap();
@@ -40,7 +43,7 @@ fn the_document_lists_every_purpose_and_no_other() {
     assert_eq!(
         listed,
         table,
-        "docs/security.md should list:\n{}",
+        "docs/security/isolation.md should list:\n{}",
         table.join("\n")
     );
 }
