@@ -26,6 +26,10 @@ migrate: ## Bring the schema of the database at DATABASE_URL up to date
 test: ## Run every test, beside a throw-away PostgreSQL
 	$(WITH_POSTGRES) cargo test --workspace
 
+.PHONY: database
+database: ## Keep a throw-away PostgreSQL up, so that single tests can be run beside it; Ctrl-C ends it
+	@$(WITH_POSTGRES) sh -c 'printf "In another terminal:\n\n  export TEST_DATABASE_URL=%s\n  cargo test --package nomad-services-tests --test api services\n\nCtrl-C ends it.\n" "$$TEST_DATABASE_URL"; exec tail -f /dev/null'
+
 .PHONY: test-postgres-versions
 test-postgres-versions: ## Run the schema's and the queries' tests on every major version of PostgreSQL, fetched where needed
 	for version in $(POSTGRES_VERSIONS); do \

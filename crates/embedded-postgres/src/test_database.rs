@@ -1,6 +1,12 @@
 //! Databases for tests: one is migrated once, each test gets a copy of its own, and drops it.
 
-use std::{env, future::Future};
+use std::{
+    env, fs,
+    future::Future,
+    hash::{DefaultHasher, Hash, Hasher},
+    io,
+    path::{Path, PathBuf},
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::{Client, NoTls};
@@ -9,6 +15,9 @@ use tokio_postgres::{Client, NoTls};
 pub const VARIABLE: &str = "TEST_DATABASE_URL";
 
 const TEMPLATE: &str = "nomad_services_template";
+
+/// What the template is made by.
+const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../migration/src");
 
 /// How long a test waits for its database to be gone.
 const PATIENCE: std::time::Duration = std::time::Duration::from_millis(500);
@@ -24,7 +33,8 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
-    /// A copy of the template, which the first caller of a run makes with `migrate`.
+    /// A copy of the template, which the first caller makes with `migrate`: of a run, and where the server outlives that, of
+    /// each form that the migrations have.
     ///
     /// # Panics
     /// Without the server that `make test` starts, or where it refuses.
@@ -36,31 +46,30 @@ impl TestDatabase {
     {
         let server = server();
         let client = connect(&server).await;
+        let template = template_of(Path::new(MIGRATIONS)).expect("the migrations' sources");
         client
             .query_one("SELECT pg_advisory_lock($1)", &[&LOCK])
             .await
             .expect("a lock");
         let exists = "SELECT FROM pg_database WHERE datname = $1 AND datistemplate";
         if client
-            .query_opt(exists, &[&TEMPLATE])
+            .query_opt(exists, &[&template])
             .await
             .expect("an answer")
             .is_none()
         {
-            // A test that ended while it made the template has left half of one.
-            for statement in ["DROP DATABASE IF EXISTS", "CREATE DATABASE"] {
-                let statement = format!("{statement} {TEMPLATE}");
-                let done = client.batch_execute(&statement).await;
-                done.expect("a template database");
-            }
-            migrate(database_at(&server, TEMPLATE)).await;
-            let finish = format!("ALTER DATABASE {TEMPLATE} IS_TEMPLATE true");
+            remove_templates(&client).await;
+            let create = format!("CREATE DATABASE {template}");
+            let created = client.batch_execute(&create).await;
+            created.expect("a template database");
+            migrate(database_at(&server, &template)).await;
+            let finish = format!("ALTER DATABASE {template} IS_TEMPLATE true");
             client
                 .batch_execute(&finish)
                 .await
                 .expect("a finished template");
         }
-        Self::copy(&client, server, TEMPLATE).await
+        Self::copy(&client, server, &template).await
     }
 
     /// A database without a schema, for the tests of the migrations themselves.
@@ -118,6 +127,49 @@ impl Drop for TestDatabase {
     }
 }
 
+/// Removes the templates of earlier migrations, and what a test has left that ended while it made one.
+#[expect(clippy::expect_used, reason = "a test without a database can only end")]
+async fn remove_templates(client: &Client) {
+    let like = "SELECT datname FROM pg_database WHERE starts_with(datname::text, $1)";
+    let rows = client.query(like, &[&TEMPLATE]).await;
+    for row in rows.expect("the databases") {
+        let name: String = row.get(0);
+        // In two calls, because several statements in one are one transaction.
+        for statement in [
+            format!("ALTER DATABASE {name} IS_TEMPLATE false"),
+            format!("DROP DATABASE {name}"),
+        ] {
+            let done = client.batch_execute(&statement).await;
+            done.expect("a template that goes");
+        }
+    }
+}
+
+/// The name of the template that the sources in `folder` make: other sources, another name.
+fn template_of(folder: &Path) -> io::Result<String> {
+    let mut hasher = DefaultHasher::new();
+    for file in files(folder)? {
+        file.hash(&mut hasher);
+        fs::read(&file)?.hash(&mut hasher);
+    }
+    Ok(format!("{TEMPLATE}_{:016x}", hasher.finish()))
+}
+
+/// All files below `folder`, in order.
+fn files(folder: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.append(&mut files(&path)?);
+        } else {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 #[expect(clippy::expect_used, reason = "a test without a database can only end")]
 fn server() -> SecretString {
     env::var(VARIABLE)
@@ -139,4 +191,25 @@ async fn connect(server: &SecretString) -> Client {
     let (client, connection) = connected.expect("the test server answers");
     tokio::spawn(connection);
     client
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_that_of_the_sources_as_they_are_at_this_moment() {
+        let folder = tempfile::tempdir().unwrap();
+        let nested = folder.path().join("sql");
+        fs::create_dir(&nested).unwrap();
+        let write = |text: &str| fs::write(nested.join("create_tables.sql"), text).unwrap();
+        let template = || template_of(folder.path()).unwrap();
+
+        write("CREATE TABLE services ()");
+        let first = template();
+        write("CREATE TABLE tenants ()");
+        assert_ne!(template(), first);
+        write("CREATE TABLE services ()");
+        assert_eq!(template(), first);
+    }
 }
