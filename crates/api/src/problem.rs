@@ -275,7 +275,8 @@ fn status(kind: ErrorKind) -> StatusCode {
         ErrorKind::PreconditionRequired => StatusCode::PRECONDITION_REQUIRED,
         ErrorKind::RateLimited => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        // A kind without a status of its own is a defect of ours, as `Internal` is.
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -1,6 +1,4 @@
-//! The rules of Nomad Services, free of I/O: what a service configuration may hold, what a plan allows, who may do
-//! what, which state follows which, and what a deployment needs next. It depends on no async runtime, ORM or web
-//! framework, so other Rust tools can validate a configuration or compute a limit with it.
+#![doc = include_str!("../README.md")]
 
 pub mod api_key;
 pub mod audit_log;

@@ -22,6 +22,7 @@ pub struct Actor {
 
 text_enum! {
     /// What is to be done.
+    #[non_exhaustive]
     Action {
         /// Look at it.
         Read => "read",
@@ -44,6 +45,7 @@ text_enum! {
 
 /// What it is done to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum Resource {
     /// A tenant's service, with its deployments, logs and metrics.
     Service(TenantId),

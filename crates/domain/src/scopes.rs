@@ -8,6 +8,7 @@ use crate::{Violation, text_enum::text_enum};
 
 text_enum! {
     /// A part of its owner's rights that a key may use.
+    #[non_exhaustive]
     Scope {
         /// Looks at what is there.
         Read => "read",

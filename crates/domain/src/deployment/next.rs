@@ -48,6 +48,7 @@ pub struct RestartMark {
 /// Why a deployment failed.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Cause {
     /// The job is not one that may be sent, or Nomad refused it.
     Refused,
