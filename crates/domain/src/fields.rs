@@ -137,13 +137,14 @@ pub(crate) fn text(value: &Value) -> Result<&str, Violation> {
     Ok(text)
 }
 
-/// A whole number within bounds.
+/// A whole number within bounds. JSON has one kind of number, and some programs write every one of theirs as `80.0`.
 pub(crate) fn number(
     value: &Value,
     allowed: std::ops::RangeInclusive<u32>,
 ) -> Result<u32, Violation> {
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
     number
+        .or_else(|| value.as_f64().and_then(whole))
         .filter(|number| allowed.contains(number))
         .ok_or_else(|| {
             let (min, max) = (allowed.start(), allowed.end());
@@ -154,4 +155,9 @@ pub(crate) fn number(
             };
             Violation::new(code, format!("must be a whole number from {min} to {max}"))
         })
+}
+
+fn whole(number: f64) -> Option<u32> {
+    let fits = number.fract() == 0.0 && (0.0..=f64::from(u32::MAX)).contains(&number);
+    fits.then_some(number as u32)
 }

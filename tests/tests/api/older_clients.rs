@@ -163,6 +163,56 @@ async fn services_are_made_listed_read_put_and_deleted() {
 }
 
 #[actix_web::test]
+async fn a_configuration_is_taken_as_they_write_it() {
+    let app = TestApp::new().await;
+    let (script, _) = signed_in(&app).await;
+    let new = json!({
+        "name": "search", "type": "database", "config": {
+            "image": "elasticsearch:8.15.0", "ports": [9200.0],
+            "environment": {"discovery.type": "single-node"},
+            "volumes": ["/data:/usr/share/elasticsearch/data:rw"],
+            "resources": {"cpu": 500.0, "memory": 1024.0},
+            "health_check": {"interval": "1m30s", "timeout": "1m0s", "retries": 3.0},
+            "sensitive": ["/volumes/0"]
+        }
+    });
+    let post = script.call(Method::POST, "/services").json(&new);
+    let made = post.send().await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    let config = &made.json()["config"];
+    assert_eq!(config["ports"], json!([9200]));
+    assert_eq!(config["resources"], json!({"cpu": 500, "memory": 1024}));
+    let check = json!({"interval": "1m30s", "timeout": "1m0s", "retries": 3});
+    assert_eq!(config["health_check"], check);
+
+    let pointers = ["/config/environment/discovery.type", "/config/volumes/0"];
+    let path = format!("/services/{}/reveal", made.json()["id"].as_str().unwrap());
+    let reveal = script
+        .call(Method::POST, &path)
+        .json(&json!({"pointers": pointers}));
+    let revealed = reveal.send().await.json();
+    assert_eq!(revealed["values"][pointers[0]], "single-node");
+    assert_eq!(
+        revealed["values"][pointers[1]],
+        "/data:/usr/share/elasticsearch/data:rw"
+    );
+}
+
+#[actix_web::test]
+async fn an_image_with_capital_letters_is_told_that_they_are_the_mistake() {
+    let app = TestApp::new().await;
+    let (script, _) = signed_in(&app).await;
+    let new = json!({"name": "web", "type": "web_server", "config": {"image": "Nginx:1.27"}});
+    let post = script.call(Method::POST, "/services").json(&new);
+    let refused = post.send().await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let problem = &refused.json()["errors"][0];
+    assert_eq!(problem["pointer"], "#/config/image");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("capital letters"), "{detail}");
+}
+
+#[actix_web::test]
 async fn an_administrator_lists_users_and_decides_about_them() {
     let app = TestApp::new().await;
     let (_, session) = signed_in(&app).await;

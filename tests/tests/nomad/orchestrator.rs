@@ -9,6 +9,7 @@ use domain::{
 };
 use nomad::{
     Nomad,
+    client::logs::{LogSource, LogTail},
     job::{JobBuilder, JobFiles},
 };
 use serde_json::json;
@@ -27,6 +28,7 @@ scenarios![
     a_failed_deployment_says_why_and_can_be_repeated,
     what_no_node_takes_is_unplaced_and_says_why,
     a_restart_is_seen_in_the_allocation,
+    a_task_finds_names_with_dots_in_its_environment,
     a_purged_job_is_not_seen_any_more,
 ];
 
@@ -38,6 +40,11 @@ variable "script" {
 variable "memory" {
   type    = number
   default = 16
+}
+
+variable "environment" {
+  type    = map(string)
+  default = {}
 }
 
 job "service" {
@@ -70,6 +77,8 @@ job "service" {
         command = "/bin/sh"
         args    = ["-c", var.script]
       }
+
+      env = var.environment
 
       logs {
         max_files     = 1
@@ -294,6 +303,31 @@ async fn a_restart_is_seen_in_the_allocation(stage: &Stage) {
 
     let absent = service.nomad.restart(service.place(), Uuid::new_v4()).await;
     absent.unwrap();
+}
+
+async fn a_task_finds_names_with_dots_in_its_environment(stage: &Stage) {
+    // A shell hands on only the names that it can use itself.
+    let script = "tr '\\0' '\\n' < /proc/$$/environ; exec sleep 86400";
+    let mut service = Service::new(stage, script, 16);
+    let environment = json!({"discovery.type": "single-node", "xpack.ml.enabled": "false"});
+    service.request.config.environment = serde_json::from_value(environment).unwrap();
+    let running = service.running().await;
+    let allocation = running.allocations[0].id.to_string();
+    let printed = eventually("the environment in the log", async || {
+        let tail = LogTail::Lines {
+            count: 1_000,
+            at_most_bytes: 64 * 1024,
+        };
+        let logs = stage
+            .nomad
+            .logs(&allocation, "app", LogSource::Stdout, tail);
+        let text = String::from_utf8_lossy(&logs.await.unwrap()).into_owned();
+        text.contains("NOMAD_ALLOC_ID=").then_some(text)
+    })
+    .await;
+    for line in ["discovery.type=single-node", "xpack.ml.enabled=false"] {
+        assert!(printed.lines().any(|found| found == line), "{printed}");
+    }
 }
 
 async fn a_purged_job_is_not_seen_any_more(stage: &Stage) {

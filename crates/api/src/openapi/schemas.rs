@@ -210,9 +210,10 @@ pub struct ServiceConfig {
     pub image: Option<String>,
     /// The ports the service listens on.
     pub ports: Option<Vec<u16>>,
-    /// Environment variables by name. An answer shows `**********` for each value, and takes it back for the value there is.
+    /// Environment variables by name; a name may have dots (`discovery.type`), no dashes. An answer shows `**********` for
+    /// each value, and takes it back for the value there is.
     pub environment: Option<BTreeMap<String, String>>,
-    /// Each `source:target` or `source:target:ro`.
+    /// Each `source:target`, `source:target:ro` or `source:target:rw`.
     pub volumes: Option<Vec<String>>,
     /// What the service reserves.
     pub resources: Option<Resources>,
@@ -254,7 +255,7 @@ pub struct HealthCheck {
     pub enabled: Option<bool>,
     /// The path to request from the first port; without one, the check only connects.
     pub path: Option<String>,
-    /// From one check to the next: `30s`, unless said otherwise.
+    /// From one check to the next, such as `90s` or `1m30s`: `30s`, unless said otherwise.
     pub interval: Option<String>,
     /// How long an answer may take: `5s`, unless said otherwise.
     pub timeout: Option<String>,

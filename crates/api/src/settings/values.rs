@@ -2,18 +2,19 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use domain::PositiveDuration;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Stands for a secret that is set, in everything that is shown.
 pub const MASK: &str = "**********";
 
-/// A length of time above zero, written `250ms`, `30s`, `15m` or `24h`.
+/// A length of time above zero, written as the rest of the product has durations: `250ms`, `30s`, `15m`, `24h` or `1m30s`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct NonZeroDuration(Duration);
 
 impl NonZeroDuration {
-    const ALLOWED: &str = "a whole number above zero with its unit, such as 250ms, 30s, 15m or 24h (at most 10 years)";
+    const ALLOWED: &str = "a whole number above zero with its unit, such as 250ms, 30s, 15m or 24h, or several, such as 1m30s (at most 10 years)";
     const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
     /// The same, as the standard library has it.
@@ -26,21 +27,10 @@ impl FromStr for NonZeroDuration {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-        let (number, unit) = text.split_at(digits);
-        let milliseconds: u64 = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            _ => return Err(Self::ALLOWED.to_owned()),
-        };
-        number
-            .parse::<u64>()
-            .ok()
-            .and_then(|number| number.checked_mul(milliseconds))
-            .map(Duration::from_millis)
-            .filter(|duration| !duration.is_zero() && *duration <= Self::LONGEST)
+        let duration = text.parse::<PositiveDuration>().ok();
+        duration
+            .map(PositiveDuration::get)
+            .filter(|duration| *duration <= Self::LONGEST)
             .map(Self)
             .ok_or_else(|| Self::ALLOWED.to_owned())
     }
@@ -210,6 +200,8 @@ mod tests {
             assert_eq!(duration.get(), Duration::from_millis(milliseconds));
             assert_eq!(duration.to_string(), text);
         }
+        let joined: NonZeroDuration = "1m30s".parse().unwrap();
+        assert_eq!(joined.get(), Duration::from_secs(90));
     }
 
     #[test]

@@ -31,24 +31,26 @@ static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// # Errors
 /// Says what is allowed.
 pub fn check_image(reference: &str) -> Result<(), Violation> {
-    // Registries bound the name, and the rest is bounded by the grammar but for the digest.
-    let matched = (reference.len() <= 2 * MAX_NAME + 128)
-        .then(|| {
-            REFERENCE
-                .as_ref()
-                .and_then(|pattern| pattern.captures(reference))
-        })
-        .flatten();
-    let name = matched
-        .and_then(|captures| captures.get(1))
-        .map_or(usize::MAX, |name| name.len());
-    if name <= MAX_NAME {
+    if is_reference(reference) {
         return Ok(());
     }
-    Err(Violation::new(
-        "invalid_image",
-        "must be an image reference such as postgres:13 or registry.example.com/team/app:1.2, without a scheme",
-    ))
+    let detail = if is_reference(&reference.to_ascii_lowercase()) {
+        "must have no capital letters in the image's name (a tag may): registry.example.com/team/app:1.2, not registry.example.com/Team/App:1.2"
+    } else {
+        "must be an image reference such as postgres:13 or registry.example.com/team/app:1.2, without a scheme"
+    };
+    Err(Violation::new("invalid_image", detail))
+}
+
+fn is_reference(text: &str) -> bool {
+    // Registries bound the name, and the rest is bounded by the grammar but for the digest.
+    if text.len() > 2 * MAX_NAME + 128 {
+        return false;
+    }
+    let pattern = REFERENCE.as_ref();
+    let matched = pattern.and_then(|pattern| pattern.captures(text));
+    let name = matched.and_then(|captures| captures.get(1));
+    name.is_some_and(|name| name.len() <= MAX_NAME)
 }
 
 #[cfg(test)]
@@ -123,6 +125,25 @@ mod tests {
         ] {
             assert!(check_image(reference).is_ok(), "{reference}");
         }
+    }
+
+    #[test]
+    fn capital_letters_are_named_where_they_alone_are_wrong() {
+        let detail = |reference| check_image(reference).unwrap_err().detail;
+        for reference in [
+            "Postgres",
+            "registry.example.com/Team/app:1.2",
+            "team/App:V1",
+        ] {
+            assert!(
+                detail(reference).contains("no capital letters"),
+                "{reference}"
+            );
+        }
+        for reference in ["https://Example.com/app", "App:", "App/"] {
+            assert!(!detail(reference).contains("capital"), "{reference}");
+        }
+        assert!(check_image("Registry.Example.com/team/app:V1").is_ok());
     }
 
     #[test]

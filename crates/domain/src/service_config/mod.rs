@@ -57,7 +57,7 @@ pub struct ServiceConfig {
     /// Environment variables by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<SecretValues>,
-    /// Volumes, each `source:target` or `source:target:ro`; see [`VolumeMount`].
+    /// Volumes, each `source:target`, `source:target:ro` or `source:target:rw`; see [`VolumeMount`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volumes: Option<Vec<String>>,
     /// What the service reserves.

@@ -18,26 +18,30 @@ pub const JOB_FILE_VARIABLES: [&str; 10] = [
 
 const MAX_NAME: usize = 128;
 
-/// Checks the name of an environment variable (POSIX's form).
+/// Checks the name of an environment variable: POSIX's form, and dots behind the first character, as Nomad takes them and
+/// some images want them.
 ///
 /// ```
 /// use nomad_services_domain::service_config::check_environment_name;
 ///
 /// assert!(check_environment_name("POSTGRES_DB").is_ok());
+/// assert!(check_environment_name("discovery.type").is_ok());
 /// assert!(check_environment_name("POSTGRES-DB").is_err());
 /// ```
 ///
 /// # Errors
 /// Says what is allowed.
 pub fn check_environment_name(name: &str) -> Result<(), Violation> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
     let begins = |c: char| c.is_ascii_alphabetic() || c == '_';
     if name.len() <= MAX_NAME && name.starts_with(begins) && name.chars().all(allowed) {
         return Ok(());
     }
     Err(Violation::new(
         "invalid_name",
-        format!("the name must have 1 to {MAX_NAME} letters, digits and '_', the first no digit"),
+        format!(
+            "the name must have 1 to {MAX_NAME} letters, digits, '_' and '.', the first a letter or '_'"
+        ),
     ))
 }
 

@@ -7,7 +7,7 @@ use crate::Violation;
 const MAX_SOURCE: usize = 63;
 const MAX_TARGET: usize = 255;
 
-/// A volume as `source:target[:ro]` has it. The source names a volume of the service, never a path of the host, although
+/// A volume as `source:target` has it, with `:ro` or `:rw` behind it where it says so. The source names a volume of the service, never a path of the host, although
 /// the older form with a leading slash is read, too.
 ///
 /// ```
@@ -35,11 +35,11 @@ impl FromStr for VolumeMount {
         let refused = |detail: &str| Violation::new("invalid_volume", detail);
         let parts: Vec<_> = text.split(':').collect();
         let (source, target, read_only) = match parts.as_slice() {
-            [source, target] => (*source, *target, false),
+            [source, target] | [source, target, "rw"] => (*source, *target, false),
             [source, target, "ro"] => (*source, *target, true),
             _ => {
                 return Err(refused(
-                    "must have the form source:target or source:target:ro",
+                    "must have the form source:target, with :ro or :rw behind it or neither",
                 ));
             }
         };
@@ -78,8 +78,9 @@ mod tests {
         for text in [
             "",
             "data",
-            "data:/x:rw",
             "data:/x:ro:ro",
+            "data:/x:rw:ro",
+            "data:/x:z",
             "/etc/passwd:/x",
             "..:/x",
             "data:x",

@@ -145,9 +145,9 @@ mod tests {
     fn a_service_reserves_what_it_counts_for_and_publishes_its_ports() {
         let built = job(
             &config(json!({
-                "image": "postgres:13", "ports": [5432], "environment": {"A": "1"},
+                "image": "postgres:13", "ports": [5432], "environment": {"discovery.type": "1"},
                 "resources": {"cpu": 500, "memory": 1024, "disk": 2048},
-                "volumes": ["/data:/var/lib/postgresql/data"],
+                "volumes": ["/data:/var/lib/postgresql/data:rw"],
             })),
             "service-1",
         )
@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(task["Config"]["ports"], json!(["p5432"]));
         let volumes = json!(["../alloc/data/data:/var/lib/postgresql/data"]);
         assert_eq!(task["Config"]["volumes"], volumes);
-        assert_eq!(task["Env"], json!({"A": "1"}));
+        assert_eq!(task["Env"], json!({"discovery.type": "1"}));
     }
 
     #[test]

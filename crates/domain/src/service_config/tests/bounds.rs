@@ -75,7 +75,17 @@ fn lists_and_maps_have_a_longest() {
 #[test]
 fn ports_go_from_1_to_65535_and_stand_there_once() {
     passes("ports", json!([1, 65_535]));
-    for port in [json!(0), json!(-1), json!(65_536), json!(80.5), json!(1e3)] {
+    let config = json!({"image": "a", "ports": [80.0, 1e3, 65_535]});
+    let read = ServiceConfig::parse(&config, "").unwrap();
+    assert_eq!(read.ports, Some(vec![80, 1_000, 65_535]));
+    for port in [
+        json!(0),
+        json!(-1),
+        json!(65_536),
+        json!(80.5),
+        json!(-0.0),
+        json!(1e300),
+    ] {
         fails("ports", json!([80, port]), "out_of_range", "/ports/1");
     }
     for port in [json!("80"), json!(null), json!(true), json!([80])] {
@@ -85,8 +95,16 @@ fn ports_go_from_1_to_65535_and_stand_there_once() {
 }
 
 #[test]
-fn names_of_environment_variables_are_posix_ones() {
-    for name in ["A", "_", "_1", "a_B9", &"x".repeat(128)] {
+fn names_of_environment_variables_are_posix_ones_that_may_have_dots() {
+    for name in [
+        "A",
+        "_",
+        "_1",
+        "a_B9",
+        "discovery.type",
+        "a..b.",
+        &"x".repeat(128),
+    ] {
         passes("environment", json!({name: ""}));
     }
     for name in [
@@ -94,7 +112,8 @@ fn names_of_environment_variables_are_posix_ones() {
         "1",
         "A-B",
         "A B",
-        "A.B",
+        ".A",
+        "A.-",
         "Ä",
         "A=",
         "A\0",
@@ -177,6 +196,7 @@ fn a_volume_has_a_name_and_an_absolute_path() {
     for (text, source, target, read_only) in [
         ("data:/x", "data", "/x", false),
         ("data:/x:ro", "data", "/x", true),
+        ("data:/x:rw", "data", "/x", false),
         ("/data:/var/lib/x", "data", "/var/lib/x", false),
         ("a-b_C9:/a.b/c-d/_e", "a-b_C9", "/a.b/c-d/_e", false),
         ("d:/...", "d", "/...", false),
@@ -228,7 +248,7 @@ fn a_volume_has_a_name_and_an_absolute_path() {
 fn resources_stay_within_bounds() {
     for (name, allowed) in [("cpu", CPU_MHZ), ("memory", MEMORY_MB), ("disk", DISK_MB)] {
         let (least, most) = (*allowed.start(), *allowed.end());
-        for amount in [least, most] {
+        for amount in [json!(least), json!(most), json!(f64::from(most))] {
             passes("resources", json!({name: amount}));
         }
         let pointer = format!("/resources/{name}");
@@ -236,7 +256,8 @@ fn resources_stay_within_bounds() {
             json!(least - 1),
             json!(most + 1),
             json!(-1),
-            json!(100.5),
+            json!(f64::from(least) - 0.5),
+            json!(f64::from(most) + 0.5),
             json!(u64::MAX),
         ] {
             fails("resources", json!({name: amount}), "out_of_range", &pointer);

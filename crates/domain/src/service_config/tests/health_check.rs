@@ -47,6 +47,8 @@ fn checks_have_an_interval_a_timeout_and_retries_within_bounds() {
         json!({"interval": "1000ms", "timeout": "1s"}),
         json!({"interval": "24h", "timeout": "24h"}),
         json!({"timeout": "30s"}),
+        json!({"interval": "1m30s", "timeout": "1m0s"}),
+        json!({"retries": 3.0}),
         json!({"retries": 1}),
         json!({"retries": MAX_RETRIES}),
         json!({"enabled": false}),
@@ -57,6 +59,7 @@ fn checks_have_an_interval_a_timeout_and_retries_within_bounds() {
     for (field, value, code) in [
         ("interval", json!("999ms"), "out_of_range"),
         ("interval", json!("86401s"), "out_of_range"),
+        ("interval", json!("24h1ms"), "out_of_range"),
         ("interval", json!("4294967295h"), "out_of_range"),
         ("interval", json!("0s"), "malformed"),
         ("interval", json!("30"), "malformed"),
