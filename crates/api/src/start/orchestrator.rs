@@ -105,6 +105,13 @@ impl Orchestrator {
             let cause = cause.map(|cause| format!(": {cause}")).unwrap_or_default();
             StartError::Setting(format!("{error}{cause}"))
         })?;
+        if let Err(cause) = std::fs::read_dir(&nomad.jobs_path) {
+            tracing::warn!(
+                path = %nomad.jobs_path.display(),
+                %cause,
+                "nomad.jobs_path (environment variable NOMAD_JOBS_PATH) names no folder of job files; every service that names one is refused"
+            );
+        }
         let files = JobFiles::new(nomad.jobs_path.clone());
         let drivers = nomad.allowed_drivers.iter().map(|driver| driver.name());
         let jobs = JobBuilder::new(client.clone(), files, drivers.collect());

@@ -91,6 +91,21 @@ fn a_killed_predecessor_leaves_nothing_that_stops_the_next_start() {
 }
 
 #[test]
+fn a_folder_of_job_files_that_is_not_there_is_named() {
+    let folder = folder();
+    let missing = [
+        ("NOMAD_JOBS_PATH", "/nowhere/jobs"),
+        ("PATH", "/usr/bin:/bin"),
+    ];
+    let server = Server::start(folder.path(), &missing);
+    server.signal(Signal::SIGTERM);
+    let (_, output) = server.ended();
+    let warned = |line: &&str| line.contains("WARN") && line.contains("NOMAD_JOBS_PATH");
+    let line = output.lines().find(warned).expect("a warning");
+    assert!(line.contains("/nowhere/jobs"), "{line}");
+}
+
+#[test]
 fn without_nomad_on_path_the_simulator_says_that_it_is_one() {
     let folder = folder();
     let server = Server::start(folder.path(), &[("PATH", "/usr/bin:/bin")]);

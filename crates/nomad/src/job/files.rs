@@ -1,7 +1,7 @@
 //! The operator's job files: HCL that decides what runs, with variables through which a service has its say.
 
 use std::{
-    collections::BTreeSet,
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     sync::Arc,
@@ -12,11 +12,15 @@ use domain::{
     deployment::JobRequest,
     service_config::{JOB_FILE_VARIABLES, check_job_file},
 };
+use hcl::Body;
 use serde_json::{Map, Value, json};
 
-use super::{CONFIG, refused};
+use super::{CONFIG, outline::outline, refused};
 
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// Those of [`JOB_FILE_VARIABLES`] that no configuration tells.
+pub(super) const KNOWN_WHEN_DEPLOYED: [&str; 3] = ["service_id", "service_name", "tenant_id"];
 
 /// A folder of job files.
 #[derive(Clone, Debug)]
@@ -29,7 +33,9 @@ pub struct JobFiles {
 pub struct JobFile {
     /// Its text.
     pub source: String,
-    declared: BTreeSet<String>,
+    body: Body,
+    /// The variables, and whether each has a default.
+    declared: BTreeMap<String, bool>,
 }
 
 impl JobFiles {
@@ -43,7 +49,7 @@ impl JobFiles {
     /// The file of this name.
     ///
     /// # Errors
-    /// Invalid where there is none, naming those there are, or where it is no HCL.
+    /// Invalid where there is none, naming those there are, or where it is no HCL of one job.
     pub async fn read(&self, name: &str) -> Result<JobFile, Error> {
         let invalid = |code, detail| refused(format!("{CONFIG}/nomad_job_file"), code, detail);
         check_job_file(name).map_err(|violation| invalid(violation.code, violation.detail))?;
@@ -63,9 +69,7 @@ impl JobFiles {
         let source = tokio::fs::read_to_string(&path)
             .await
             .map_err(Error::internal)?;
-        let declared = declared(&source)
-            .map_err(|error| invalid("job_file_refused", format!("the file is no HCL: {error}")))?;
-        Ok(JobFile { source, declared })
+        JobFile::parse(source).map_err(|detail| invalid("job_file_refused", detail))
     }
 
     async fn those_there_are(&self) -> String {
@@ -87,27 +91,47 @@ fn names(folder: &Path) -> Vec<String> {
     names
 }
 
-fn declared(source: &str) -> Result<BTreeSet<String>, hcl::Error> {
-    let body = hcl::parse(source)?;
-    let variables = body
-        .blocks()
-        .filter(|block| block.identifier() == "variable");
-    let names = variables.filter_map(|block| block.labels().first());
-    Ok(names.map(|name| name.as_str().to_owned()).collect())
-}
-
 impl JobFile {
-    /// Refuses custom variables that the file does not declare: Nomad would ignore them without a word.
+    fn parse(source: String) -> Result<Self, String> {
+        let body = hcl::parse(&source).map_err(|error| format!("the file is no HCL: {error}"))?;
+        let blocks = |kind| {
+            body.blocks()
+                .filter(move |block| block.identifier() == kind)
+        };
+        let jobs = blocks("job").count();
+        if jobs != 1 {
+            return Err(format!(
+                "the file must hold exactly one job, and holds {jobs}"
+            ));
+        }
+        let variables = blocks("variable").filter_map(|variable| {
+            let name = variable.labels().first()?.as_str().to_owned();
+            let mut attributes = variable.body().attributes();
+            Some((
+                name,
+                attributes.any(|attribute| attribute.key() == "default"),
+            ))
+        });
+        let declared = variables.collect();
+        Ok(Self {
+            source,
+            body,
+            declared,
+        })
+    }
+
+    /// Refuses custom variables that the file does not declare, which Nomad would ignore without a word, and the lack of
+    /// those that have no default.
     ///
     /// # Errors
     /// Every one of them.
     pub fn check_variables(&self, config: &ServiceConfig) -> Result<(), Vec<FieldError>> {
         let custom = config.custom_variables.iter().flat_map(|values| &values.0);
         let unknown = custom
-            .filter(|(name, _)| !self.declared.contains(*name))
+            .filter(|(name, _)| !self.declared.contains_key(*name))
             .map(|(name, _)| {
                 let own = |name: &&String| !JOB_FILE_VARIABLES.contains(&name.as_str());
-                let allowed: Vec<_> = self.declared.iter().filter(own).cloned().collect();
+                let allowed: Vec<_> = self.declared.keys().filter(own).cloned().collect();
                 let detail = format!(
                     "the job file does not declare this variable; it declares {}",
                     if allowed.is_empty() {
@@ -119,7 +143,22 @@ impl JobFile {
                 Violation::new("unknown_variable", detail)
                     .at(format!("{CONFIG}/custom_variables/{name}"))
             });
-        let errors: Vec<_> = unknown.collect();
+        let values = self.values(config);
+        let missing = self.declared.iter().filter(|(name, has_default)| {
+            !**has_default
+                && !values.contains_key(*name)
+                && !KNOWN_WHEN_DEPLOYED.contains(&name.as_str())
+        });
+        let missing = missing.map(|(name, _)| {
+            let pointer = if JOB_FILE_VARIABLES.contains(&name.as_str()) {
+                format!("{CONFIG}/{name}")
+            } else {
+                format!("{CONFIG}/custom_variables/{name}")
+            };
+            let detail = "is required by the job file, which has no default for it";
+            Violation::new("required", detail).at(pointer)
+        });
+        let errors: Vec<_> = unknown.chain(missing).collect();
         if errors.is_empty() {
             Ok(())
         } else {
@@ -127,14 +166,32 @@ impl JobFile {
         }
     }
 
-    /// The values of the variables it declares. What a service does not say is left to the file's default, except
-    /// resources: those are what the service was admitted with.
+    /// The file's job as far as it can be told without Nomad; `None` where not even its shape can.
+    pub fn outline(&self, config: &ServiceConfig, drivers: &[&str]) -> Option<Value> {
+        outline(&self.body, &self.values(config), drivers)
+    }
+
+    /// The values of the variables it declares.
     pub fn variables(&self, config: &ServiceConfig, request: &JobRequest) -> Map<String, Value> {
+        let of_deployment = [
+            ("service_id", json!(request.service_id)),
+            ("service_name", json!(request.service_name)),
+            ("tenant_id", json!(request.tenant_id)),
+        ];
+        let mut values = self.values(config);
+        for (name, value) in of_deployment {
+            if self.declared.contains_key(name) {
+                values.insert(name.to_owned(), value);
+            }
+        }
+        values
+    }
+
+    /// Those that the configuration tells. What a service does not say is left to the file's default, except resources:
+    /// those are what the service was admitted with.
+    fn values(&self, config: &ServiceConfig) -> Map<String, Value> {
         let reservation = config.reservation();
-        let known: [(&str, Option<Value>); JOB_FILE_VARIABLES.len()] = [
-            ("service_id", Some(json!(request.service_id))),
-            ("service_name", Some(json!(request.service_name))),
-            ("tenant_id", Some(json!(request.tenant_id))),
+        let known = [
             ("image", config.image.as_ref().map(|image| json!(image))),
             ("ports", config.ports.as_ref().map(|ports| json!(ports))),
             (
@@ -154,7 +211,7 @@ impl JobFile {
         known
             .into_iter()
             .chain(custom)
-            .filter(|(name, _)| self.declared.contains(*name))
+            .filter(|(name, _)| self.declared.contains_key(*name))
             .filter_map(|(name, value)| Some((name.to_owned(), value?)))
             .collect()
     }
@@ -182,10 +239,7 @@ mod tests {
     "#;
 
     fn file() -> JobFile {
-        JobFile {
-            source: SOURCE.to_owned(),
-            declared: declared(SOURCE).unwrap(),
-        }
+        JobFile::parse(SOURCE.to_owned()).unwrap()
     }
 
     fn config(document: Value) -> ServiceConfig {
@@ -199,6 +253,33 @@ mod tests {
         let errors = file().check_variables(&config).unwrap_err();
         assert_eq!(errors[0].pointer, "/config/custom_variables/DB_USER");
         assert!(errors[0].detail.ends_with("it declares DB_NAME"));
+    }
+
+    #[test]
+    fn a_variable_without_a_default_must_have_a_value() {
+        let source = SOURCE.replace("default = \"db\"", "");
+        let file = JobFile::parse(source).unwrap();
+        let missing = |document: Value| match file.check_variables(&config(document)) {
+            Ok(()) => Vec::new(),
+            Err(errors) => errors.into_iter().map(|error| error.pointer).collect(),
+        };
+        assert_eq!(
+            missing(json!({"nomad_job_file": "a.nomad"})),
+            ["/config/custom_variables/DB_NAME", "/config/environment"]
+        );
+        let whole = json!({
+            "nomad_job_file": "a.nomad", "environment": {}, "custom_variables": {"DB_NAME": "x"}
+        });
+        assert_eq!(missing(whole), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_file_holds_one_job() {
+        let another = format!("{SOURCE}\njob \"y\" {{}}");
+        for (source, count) in [("", "0"), (another.as_str(), "2")] {
+            let refused = JobFile::parse(source.to_owned()).unwrap_err();
+            assert!(refused.ends_with(&format!("holds {count}")), "{refused}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod check;
 mod docker;
 mod files;
 mod interpolation;
+mod outline;
 
 use domain::{
     Error, FieldError, ServiceConfig,
@@ -55,6 +56,10 @@ impl JobBuilder {
         if let Some(name) = &config.nomad_job_file {
             let file = self.files.read(name).await?;
             file.check_variables(config).map_err(Error::invalid)?;
+            if let Some(mut outline) = file.outline(config, &self.drivers) {
+                check(&mut outline, &self.drivers, &config.reservation())
+                    .map_err(Error::invalid)?;
+            }
         } else if !self.drivers.contains(&docker::DRIVER) {
             let detail = format!(
                 "needs the docker driver; this installation allows {}",
