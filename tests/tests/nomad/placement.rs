@@ -21,6 +21,7 @@ scenarios![
     a_plan_of_a_new_job_places_it,
     a_plan_of_an_unchanged_job_ignores_it,
     a_plan_tells_replacing_from_updating_in_place,
+    what_is_updated_in_place_counts_as_placed,
     a_plan_of_a_stopped_job_places_it_again,
     a_plan_says_what_can_not_be_placed,
     a_plan_changes_nothing,
@@ -217,6 +218,18 @@ async fn a_plan_tells_replacing_from_updating_in_place(stage: &Stage) {
         ..DesiredUpdates::default()
     };
     assert_eq!(updates(&more), &scaled);
+}
+
+async fn what_is_updated_in_place_counts_as_placed(stage: &Stage) {
+    let mut job = stage.sleeper();
+    stage.healthy(&job).await;
+    job["Priority"] = json!(40);
+    let deployment = stage.healthy(&job).await;
+    assert_eq!(deployment.job_version, 1);
+    assert_eq!(stage.allocations(&job).await.len(), 1);
+    let progress = &deployment.task_groups["main"];
+    assert_eq!((progress.placed_allocs, progress.healthy_allocs), (1, 1));
+    assert!(progress.require_progress_by.is_some());
 }
 
 async fn a_plan_of_a_stopped_job_places_it_again(stage: &Stage) {

@@ -67,19 +67,12 @@ impl Cluster {
             deployment.filter(|deployment| deployment.is_active() && !placement.outside_deployment);
         let now = Utc::now();
         let deployment = deployment.map(|deployment| {
-            if let Some(progress) = deployment.groups.get_mut(&placement.group) {
-                progress.placed_allocs += 1;
-                if placement.canary {
-                    progress.placed_canaries.push(id);
-                }
-                if progress.require_progress_by.is_none() && !progress.progress_deadline.is_zero() {
-                    progress.require_progress_by =
-                        chrono::Duration::from_std(self.scaled(progress.progress_deadline))
-                            .ok()
-                            .map(|wait| now + wait);
-                }
+            self.count_placed(deployment, &placement.group);
+            if placement.canary
+                && let Some(progress) = deployment.groups.get_mut(&placement.group)
+            {
+                progress.placed_canaries.push(id);
             }
-            deployment.modify_time = Some(now);
             deployment.id
         });
         let health = placement.canary.then_some(AllocationHealth {
@@ -122,6 +115,20 @@ impl Cluster {
         self.after(SCHEDULING, Timer::Begin(id));
     }
 
+    /// Counts an allocation that has come under a deployment: the first one starts its group's progress deadline.
+    fn count_placed(&self, deployment: &mut Deployment, group: &str) {
+        let now = Utc::now();
+        deployment.modify_time = Some(now);
+        let Some(progress) = deployment.groups.get_mut(group) else {
+            return;
+        };
+        progress.placed_allocs += 1;
+        if progress.require_progress_by.is_none() && !progress.progress_deadline.is_zero() {
+            let wait = chrono::Duration::from_std(self.scaled(progress.progress_deadline));
+            progress.require_progress_by = wait.ok().map(|wait| now + wait);
+        }
+    }
+
     /// Tells an allocation to stop, and the node with it.
     pub(super) fn stop_allocation(&mut self, id: Uuid, reason: &'static str, next: Option<Uuid>) {
         let Some(mut allocation) = self.allocations.get(&id).cloned() else {
@@ -140,15 +147,21 @@ impl Cluster {
         id: Uuid,
         evaluation: Uuid,
         job: &JobVersion,
-        deployment: Option<&Deployment>,
+        deployment: Option<&mut Deployment>,
     ) {
         let Some(mut allocation) = self.allocations.get(&id).cloned() else {
             return;
         };
+        let deployment = deployment.map(|deployment| {
+            if deployment.is_active() && allocation.deployment != Some(deployment.id) {
+                self.count_placed(deployment, &allocation.group);
+            }
+            deployment.id
+        });
         allocation.job = job.clone();
         allocation.evaluation = evaluation;
         allocation.alloc_modify_index = self.index;
-        allocation.deployment = deployment.map(|deployment| deployment.id);
+        allocation.deployment = deployment;
         allocation.health = None;
         self.save_allocation(allocation, PLAN);
         self.after(SCHEDULING, Timer::Watch(id));

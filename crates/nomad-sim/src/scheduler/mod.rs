@@ -122,7 +122,7 @@ impl Cluster {
             self.stop_allocation(*id, reason, None);
         }
         for id in &plan.in_place {
-            self.update_in_place(*id, evaluation.id, job, deployment.as_ref());
+            self.update_in_place(*id, evaluation.id, job, deployment.as_mut());
         }
         for placement in &plan.placements {
             self.place(evaluation, key, job, placement, deployment.as_mut());
@@ -158,10 +158,11 @@ impl Cluster {
             let changed = self.deployments.get(&deployment.id).is_none_or(|old| {
                 old.status != deployment.status
                     || old.status_description != deployment.status_description
-            }) || plan
-                .placements
-                .iter()
-                .any(|placement| !placement.outside_deployment);
+            }) || !plan.in_place.is_empty()
+                || plan
+                    .placements
+                    .iter()
+                    .any(|placement| !placement.outside_deployment);
             if changed {
                 self.arm(&deployment);
                 self.save_deployment(deployment, PLAN);

@@ -86,12 +86,19 @@ async fn a_job_that_changes_in_place_keeps_its_allocation() {
     let before = sim.read("/v1/job/place/allocations").await;
     job["Priority"] = json!(60);
     sim.register(&job).await;
-    sim.until(
-        "/v1/job/place/deployment",
-        "successful with version 1",
-        |deployment| deployment["Status"] == "successful" && deployment["JobVersion"] == 1,
-    )
-    .await;
+    let deployment = sim
+        .until(
+            "/v1/job/place/deployment",
+            "successful with version 1",
+            |deployment| deployment["Status"] == "successful" && deployment["JobVersion"] == 1,
+        )
+        .await;
+    let progress = &deployment["TaskGroups"]["main"];
+    assert_eq!(
+        (&progress["PlacedAllocs"], &progress["HealthyAllocs"]),
+        (&json!(1), &json!(1))
+    );
+    assert_ne!(progress["RequireProgressBy"], Value::Null);
     let after = sim.read("/v1/job/place/allocations").await;
     assert_eq!(after.as_array().unwrap().len(), 1);
     assert_eq!(

@@ -48,7 +48,11 @@ async fn scaling_makes_a_version_that_stays_stable_and_a_deployment() {
             |deployment| deployment["JobVersion"] == 1 && deployment["Status"] == "successful",
         )
         .await;
-    assert_eq!(deployment["TaskGroups"]["main"]["HealthyAllocs"], 2);
+    let progress = &deployment["TaskGroups"]["main"];
+    assert_eq!(
+        (&progress["PlacedAllocs"], &progress["HealthyAllocs"]),
+        (&json!(2), &json!(2))
+    );
     let status = sim.read("/v1/job/grow/scale").await;
     assert_eq!(
         (
