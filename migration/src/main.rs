@@ -1,35 +1,55 @@
-//! The `migration` command, on the database at `DATABASE_URL`.
+//! The `migration` command, with the arguments that `sea-orm-cli migrate` gives it. They are read here and not by SeaORM's own
+//! command line, which prints the database's password with its help and ends in a panic where nothing answers.
 
-use std::process::ExitCode;
+mod generate;
 
-use clap::{Parser, Subcommand};
-use migration::Migrator;
-use sea_orm_migration::{
-    DbErr, MigratorTrait,
-    sea_orm::sqlx::postgres::{PgConnectOptions, PgSslMode},
-};
-use secrecy::{ExposeSecret, SecretString};
+use std::{env, path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand};
+use migration::MigrationError;
+use postgres_connection::Address;
+use secrecy::SecretString;
+use tracing_subscriber::EnvFilter;
 
 /// Brings the schema of a Nomad Services database to another version.
+///
+/// Without a subcommand it applies what has not been applied. `sea-orm-cli migrate` calls it like that, too.
 #[derive(Parser)]
 #[command(name = "migration", version)]
 struct Arguments {
     /// postgres://user:password@host:port/name, of the database's owner.
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
-    database_url: SecretString,
+    #[arg(
+        short = 'u',
+        long,
+        value_name = "URL",
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        global = true
+    )]
+    database_url: Option<SecretString>,
+    /// The schema that the tables are in.
+    #[arg(short = 's', long, value_name = "SCHEMA", env = "DATABASE_SCHEMA", value_parser = ["public"], global = true)]
+    database_schema: Option<String>,
+    /// Say on standard error whatever is done.
+    #[arg(short, long, global = true)]
+    verbose: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Apply what has not been applied.
-    Up,
+    Up {
+        /// How many at most.
+        #[arg(short, long)]
+        num: Option<u32>,
+    },
     /// Take back the last migrations.
     Down {
         /// How many.
-        #[arg(long, default_value_t = 1)]
-        steps: u32,
+        #[arg(short, long, default_value_t = 1)]
+        num: u32,
     },
     /// Say what has been applied.
     Status,
@@ -39,11 +59,30 @@ enum Command {
     Refresh,
     /// Take everything back.
     Reset,
+    /// Begin another migration: its file, two for its SQL, and its place among the others.
+    Generate(Generate),
+}
+
+#[derive(Args)]
+struct Generate {
+    /// What it does, such as add_teams.
+    migration_name: String,
+    /// The folder of the migrations' crate; ./migration or the working folder where it is not given.
+    #[arg(short = 'd', long, value_name = "FOLDER", env = "MIGRATION_DIR")]
+    migration_dir: Option<PathBuf>,
+    /// Name it after the date in UTC, as without any of the two.
+    #[arg(long, conflicts_with = "local_time")]
+    universal_time: bool,
+    /// Name it after the date here.
+    #[arg(long)]
+    local_time: bool,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Arguments::parse()).await {
+    let arguments = arguments();
+    log(arguments.verbose);
+    match run(arguments).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("migration: {error}");
@@ -52,38 +91,71 @@ async fn main() -> ExitCode {
     }
 }
 
-async fn run(arguments: Arguments) -> Result<(), DbErr> {
-    let url = &arguments.database_url;
-    if asks_for_verification(url)? {
-        let reason = "sslmode verify-ca and verify-full are left to `nomad-services migrate`, because the driver of this \
-            command also trusts authorities that nobody named";
-        return Err(DbErr::Custom(reason.to_owned()));
-    }
-    let connection = migration::connect(url).await?;
-    match arguments.command {
-        Command::Up => migration::up(url).await?,
-        Command::Down { steps } => migration::down(url, Some(steps)).await?,
-        Command::Status => {}
-        Command::Fresh => Migrator::fresh(&connection).await?,
-        Command::Refresh => Migrator::refresh(&connection).await?,
-        Command::Reset => Migrator::reset(&connection).await?,
-    }
-    for migration in Migrator::get_migration_with_status(&connection).await? {
-        println!(
-            "{:<10} {}",
-            migration.status().to_string(),
-            migration.name()
-        );
-    }
-    connection.close().await
+/// As the command line has them, or the end. An address in the wrong place is not repeated, because it holds a password.
+fn arguments() -> Arguments {
+    Arguments::try_parse().unwrap_or_else(|error| {
+        let said = error.to_string();
+        let given = env::args_os().filter_map(|argument| argument.into_string().ok());
+        let mut addresses = given.filter(|argument| argument.contains(['@', '=']));
+        if addresses.any(|address| said.contains(&address)) {
+            eprintln!("migration: an address stands in DATABASE_URL or follows -u");
+            std::process::exit(2);
+        }
+        error.exit()
+    })
 }
 
-/// As the driver reads the address and the environment.
-fn asks_for_verification(url: &SecretString) -> Result<bool, DbErr> {
-    let options = url.expose_secret().parse::<PgConnectOptions>();
-    let options = options.map_err(|error| DbErr::Custom(error.to_string()))?;
-    Ok(matches!(
-        options.get_ssl_mode(),
-        PgSslMode::VerifyCa | PgSslMode::VerifyFull
-    ))
+fn log(verbose: bool) {
+    let filter = EnvFilter::new(if verbose {
+        "debug"
+    } else {
+        "sea_orm_migration=info"
+    });
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match verbose {
+        true => log.init(),
+        false => log
+            .with_target(false)
+            .with_level(false)
+            .without_time()
+            .init(),
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    if let Some(Command::Generate(new)) = &arguments.command {
+        let files = generate::migration(
+            new.migration_dir.as_deref(),
+            &new.migration_name,
+            new.local_time,
+        )?;
+        for file in files {
+            println!("{}", file.display());
+        }
+        return Ok(());
+    }
+    let Some(url) = &arguments.database_url else {
+        return Err("no database is named: set DATABASE_URL, or give an address after -u".into());
+    };
+    let address = Address::parse(url)
+        .map_err(|allowed| format!("the database's address is not valid; allowed: {allowed}"))?;
+    change(&address, arguments.command).await?;
+    for (name, standing) in migration::status(&address).await? {
+        println!("{standing:<10} {name}");
+    }
+    Ok(())
+}
+
+async fn change(address: &Address, command: Option<Command>) -> Result<(), MigrationError> {
+    match command {
+        None => migration::up(address, None).await,
+        Some(Command::Up { num }) => migration::up(address, num).await,
+        Some(Command::Down { num }) => migration::down(address, Some(num)).await,
+        Some(Command::Fresh) => migration::fresh(address).await,
+        Some(Command::Refresh) => migration::refresh(address).await,
+        Some(Command::Reset) => migration::reset(address).await,
+        Some(Command::Status | Command::Generate(_)) => Ok(()),
+    }
 }

@@ -11,15 +11,18 @@ use embedded_postgres::test_database::TestDatabase;
 use nomad_services_entity::{
     api_key, audit_log, service, service_deployment, service_template, subscription, tenant, user,
 };
+use postgres_connection::{Address, Connector, Proxy};
 use sea_orm::{
-    ActiveValue::Set, ConnectOptions, ConnectionTrait, Database, DatabaseConnection, EntityTrait,
-    LoaderTrait, ModelTrait, Related, RelationDef, prelude::Uuid,
+    ActiveValue::Set, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, EntityTrait,
+    LoaderTrait, ModelTrait, ProxyDatabaseTrait, ProxyExecResult, ProxyRow, Related, RelationDef,
+    Statement, prelude::Uuid,
 };
-use secrecy::ExposeSecret;
+use secrecy::SecretString;
 
 #[tokio::test]
 async fn a_tenant_with_all_it_has_takes_the_same_number_of_queries_however_much_it_has() {
-    let database = TestDatabase::new(async |url| migration::up(&url).await.unwrap()).await;
+    let database =
+        TestDatabase::new(async |url| migration::up(&address(&url), None).await.unwrap()).await;
     let (connection, queries) = connect(&database).await;
     let little = tenant_with(&connection, 1).await;
     let much = tenant_with(&connection, 3).await;
@@ -79,7 +82,8 @@ fn each_relationship_of_the_document_goes_both_ways() {
 
 #[tokio::test]
 async fn every_column_of_every_table_is_read_in_its_own_type() {
-    let database = TestDatabase::new(async |url| migration::up(&url).await.unwrap()).await;
+    let database =
+        TestDatabase::new(async |url| migration::up(&address(&url), None).await.unwrap()).await;
     let (connection, _) = connect(&database).await;
     tenant_with(&connection, 1).await;
     connection.execute_unprepared(REMAINING_ROWS).await.unwrap();
@@ -230,9 +234,14 @@ async fn tenant_with(connection: &DatabaseConnection, count: usize) -> Uuid {
 
 /// A connection that row-level security does not narrow, and how many statements went over it.
 async fn connect(database: &TestDatabase) -> (DatabaseConnection, Arc<AtomicUsize>) {
-    let mut options = ConnectOptions::new(database.url().expose_secret());
-    options.max_connections(1).sqlx_logging(false);
-    let mut connection = Database::connect(options).await.unwrap();
+    let connector = Connector::new(&address(&database.url())).unwrap();
+    let queries = Arc::new(AtomicUsize::new(0));
+    let counted: Box<dyn ProxyDatabaseTrait> = Box::new(Counted {
+        proxy: Proxy::new(connector.connect().await.unwrap()),
+        queries: Arc::clone(&queries),
+    });
+    let connection = Database::connect_proxy(DbBackend::Postgres, Arc::new(counted));
+    let connection = connection.await.unwrap();
     // The system role is the runtime's and adds no services; the owner of the tables may lift the force for a test.
     connection
         .execute_unprepared(
@@ -244,10 +253,29 @@ async fn connect(database: &TestDatabase) -> (DatabaseConnection, Arc<AtomicUsiz
         )
         .await
         .unwrap();
-    let queries = Arc::new(AtomicUsize::new(0));
-    let counter = Arc::clone(&queries);
-    connection.set_metric_callback(move |_| {
-        counter.fetch_add(1, Ordering::Relaxed);
-    });
     (connection, queries)
+}
+
+fn address(url: &SecretString) -> Address {
+    Address::parse(url).unwrap()
+}
+
+/// Counts what it passes on.
+#[derive(Debug)]
+struct Counted {
+    proxy: Proxy,
+    queries: Arc<AtomicUsize>,
+}
+
+#[async_trait::async_trait]
+impl ProxyDatabaseTrait for Counted {
+    async fn query(&self, statement: Statement) -> Result<Vec<ProxyRow>, DbErr> {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+        self.proxy.query(statement).await
+    }
+
+    async fn execute(&self, statement: Statement) -> Result<ProxyExecResult, DbErr> {
+        self.queries.fetch_add(1, Ordering::Relaxed);
+        self.proxy.execute(statement).await
+    }
 }

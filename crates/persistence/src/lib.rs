@@ -29,8 +29,7 @@ pub mod throttles;
 pub mod users;
 
 pub use connection::{
-    ConnectionSettings, Connections, Database, PoolSettings, SetupError, SslMode, SystemPurpose,
-    SystemTx, TenantRead, TenantTx, Transaction, Tunnel,
+    Connections, Database, PoolSettings, SystemPurpose, SystemTx, TenantRead, TenantTx, Transaction,
 };
 pub use scope::{Acting, Credential, Inspection, Origin, SYSTEM_USER, TenantScope};
 pub use sea_orm::Statement;

@@ -4,13 +4,13 @@ use embedded_postgres::test_database::TestDatabase;
 use migration::{Migrator, SchemaState};
 use sea_orm_migration::MigratorTrait;
 
-use crate::{catalogue::describe, connect};
+use crate::{address, catalogue::describe, connect};
 
 #[tokio::test]
 async fn every_migration_goes_down_and_up_again() {
     let database = TestDatabase::empty().await;
     let url = database.url();
-    let migrator = migration::connect(&url).await.unwrap();
+    let migrator = postgres_connection::connect(&address(&url)).await.unwrap();
     for migration in Migrator::migrations() {
         let before = describe(&url).await;
         Migrator::up(&migrator, Some(1)).await.unwrap();
@@ -34,30 +34,37 @@ async fn every_migration_goes_down_and_up_again() {
     Migrator::down(&migrator, None).await.unwrap();
     assert_eq!(describe(&url).await, Vec::<String>::new());
     Migrator::up(&migrator, None).await.unwrap();
-    assert_eq!(migration::state(&url).await.unwrap(), SchemaState::Current);
-    migrator.close().await.unwrap();
+    assert_eq!(
+        migration::state(&address(&url)).await.unwrap(),
+        SchemaState::Current
+    );
 }
 
 #[tokio::test]
 async fn three_servers_migrate_an_empty_database_at_once() {
     let database = TestDatabase::empty().await;
     let url = database.url();
+    let address = address(&url);
     let (first, second, third) = tokio::join!(
-        migration::up(&url),
-        migration::up(&url),
-        migration::up(&url)
+        migration::up(&address, None),
+        migration::up(&address, None),
+        migration::up(&address, None)
     );
     first.unwrap();
     second.unwrap();
     third.unwrap();
-    assert_eq!(migration::state(&url).await.unwrap(), SchemaState::Current);
+    assert_eq!(
+        migration::state(&address).await.unwrap(),
+        SchemaState::Current
+    );
 }
 
 #[tokio::test]
 async fn two_databases_of_one_cluster_migrate_at_once() {
     let (one, other) = (TestDatabase::empty().await, TestDatabase::empty().await);
     let (one_url, other_url) = (one.url(), other.url());
-    let (one, other) = tokio::join!(migration::up(&one_url), migration::up(&other_url));
+    let (one, other) = (address(&one_url), address(&other_url));
+    let (one, other) = tokio::join!(migration::up(&one, None), migration::up(&other, None));
     one.unwrap();
     other.unwrap();
     assert_eq!(describe(&one_url).await, describe(&other_url).await);
@@ -72,7 +79,7 @@ async fn asking_for_the_state_of_an_empty_database_changes_nothing() {
         .map(|migration| migration.name().to_owned())
         .collect();
     assert_eq!(
-        migration::state(&url).await.unwrap(),
+        migration::state(&address(&url)).await.unwrap(),
         SchemaState::Behind(names)
     );
     let tables = connect(&url)
@@ -91,7 +98,7 @@ async fn a_schema_of_a_newer_program_is_named_and_left_alone() {
     const NEWER: &str = "m99991231_000001_unheard_of";
     let database = TestDatabase::empty().await;
     let url = database.url();
-    migration::up(&url).await.unwrap();
+    migration::up(&address(&url), None).await.unwrap();
     connect(&url)
         .await
         .execute(
@@ -100,9 +107,12 @@ async fn a_schema_of_a_newer_program_is_named_and_left_alone() {
         )
         .await
         .unwrap();
-    let state = migration::state(&url).await.unwrap();
+    let state = migration::state(&address(&url)).await.unwrap();
     assert_eq!(state, SchemaState::Unknown(vec![NEWER.to_owned()]));
-    let refused = migration::up(&url).await.unwrap_err().to_string();
+    let refused = migration::up(&address(&url), None)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(refused.contains(NEWER), "{refused}");
 }
 
@@ -110,7 +120,7 @@ async fn a_schema_of_a_newer_program_is_named_and_left_alone() {
 async fn keys_that_something_is_encrypted_under_are_not_taken_back() {
     let database = TestDatabase::empty().await;
     let url = database.url();
-    migration::up(&url).await.unwrap();
+    migration::up(&address(&url), None).await.unwrap();
     let client = connect(&url).await;
     let service = "SET ROLE nomad_services_system;
          INSERT INTO tenants (name, slug) VALUES ('t', 't');
@@ -122,10 +132,17 @@ async fn keys_that_something_is_encrypted_under_are_not_taken_back() {
         .await
         .unwrap();
     client.batch_execute(service).await.unwrap();
-    let refused = migration::down(&url, None).await.unwrap_err().to_string();
+    let refused = migration::down(&address(&url), None)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(
         refused.contains("encrypted under the data keys"),
         "{refused}"
     );
-    assert!(migration::has_table(&url, "tenant_keys").await.unwrap());
+    assert!(
+        migration::has_table(&address(&url), "tenant_keys")
+            .await
+            .unwrap()
+    );
 }

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use embedded_postgres::test_database::TestDatabase;
 use nomad_services::{lifecycle::Phase, server, settings::Settings, start::StartError};
 use nomad_sim::Simulator;
+use postgres_connection::Address;
 use reqwest::{Client, Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -336,7 +337,9 @@ impl Person<'_> {
 /// A migrated database.
 pub async fn database() -> TestDatabase {
     TestDatabase::new(|url| async move {
-        migration::up(&url).await.expect("the template is migrated");
+        let address = Address::parse(&url).expect("an address");
+        let migrated = migration::up(&address, None).await;
+        migrated.expect("the template is migrated");
     })
     .await
 }

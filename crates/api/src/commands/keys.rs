@@ -57,7 +57,6 @@ impl Keys {
     pub async fn run(self, directory: &Path, as_json: bool) -> Result<(), Failure> {
         let settings = Settings::load(directory, Purpose::Database)?;
         let chosen = ChosenDatabase::for_command(&settings).await?;
-        chosen.answers(&settings).await?;
         if !chosen.has_data_keys_table().await? {
             return Err(
                 "the database has no tables for data keys yet: run `nomad-services migrate up`"

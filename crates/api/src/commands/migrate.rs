@@ -4,7 +4,7 @@ use std::path::Path;
 
 use clap::{Args, Subcommand};
 use migration::Standing;
-use secrecy::SecretString;
+use postgres_connection::Address;
 use serde_json::{Value, json};
 
 use super::{Failure, print};
@@ -40,19 +40,19 @@ impl Migrate {
     pub async fn run(self, directory: &Path, as_json: bool) -> Result<(), Failure> {
         let settings = Settings::load(directory, Purpose::Database)?;
         let database = ChosenDatabase::for_command(&settings).await?;
-        let url = database.migration_url();
+        let address = database.address();
         match self.command {
-            Command::Up => migration::up(&url).await?,
-            Command::Down { all: true, .. } => migration::down(&url, None).await?,
-            Command::Down { steps, .. } => migration::down(&url, Some(steps)).await?,
+            Command::Up => migration::up(address, None).await?,
+            Command::Down { all: true, .. } => migration::down(address, None).await?,
+            Command::Down { steps, .. } => migration::down(address, Some(steps)).await?,
             Command::Status => {}
         }
-        report(&url, as_json).await
+        report(address, as_json).await
     }
 }
 
-async fn report(url: &SecretString, as_json: bool) -> Result<(), Failure> {
-    let status = migration::status(url).await?;
+async fn report(address: &Address, as_json: bool) -> Result<(), Failure> {
+    let status = migration::status(address).await?;
     let text = if as_json {
         let migrations = status
             .iter()

@@ -30,7 +30,7 @@ pub use self::{
         ApiKeySettings, AuthSettings, InvitationSettings, MIN_JWT_SECRET, PasswordSettings,
         ThrottleSettings,
     },
-    database::{DatabaseServer, DatabaseSettings, SslMode},
+    database::DatabaseSettings,
     development::kept_secret,
     encryption::EncryptionSettings,
     error::SettingsError,
@@ -214,8 +214,12 @@ impl Settings {
         };
 
         let (database, nomad) = (&self.database, &self.nomad);
-        if let Err(allowed) = database.server() {
-            refuse_where(true, "database.url", allowed);
+        if let Err(allowed) = database.address() {
+            let key = match database.url {
+                Some(_) => "database.url",
+                None => "database.host",
+            };
+            refuse_where(true, key, &allowed.to_string());
         }
         refuse_where(
             database.max_idle > database.max_open,

@@ -7,6 +7,7 @@ pub mod orchestrator;
 
 use embedded_postgres::ClusterError;
 use persistence::isolation::Finding;
+use postgres_connection::{AddressError, ConnectError};
 
 /// Why the server does not start, for its operator.
 #[derive(Debug, thiserror::Error)]
@@ -16,14 +17,22 @@ pub enum StartError {
     PrivateDatabase(#[from] ClusterError),
     /// Nothing answers where the database should be.
     #[error(
-        "the database at {address} did not answer within {waited:?} (database.startup_timeout)"
+        "the database at {address} did not answer within {waited:?} (database.startup_timeout): {reason}"
     )]
     DatabaseSilent {
-        /// Host and port.
+        /// Hosts and ports.
         address: String,
         /// How long it was waited for.
         waited: std::time::Duration,
+        /// What came of asking.
+        reason: String,
     },
+    /// The database can't be connected to.
+    #[error(transparent)]
+    Connection(#[from] ConnectError),
+    /// The database's address is none.
+    #[error("the database's address is not valid; allowed: {0}")]
+    Address(#[from] AddressError),
     /// The database is not one this program can work with.
     #[error("the database {0}")]
     Database(String),

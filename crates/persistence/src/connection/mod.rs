@@ -4,11 +4,8 @@
 mod pool;
 mod purpose;
 mod read;
-mod row;
-mod tls;
 mod transaction;
 mod trial;
-mod tunnel;
 
 use std::{
     collections::HashMap,
@@ -16,17 +13,16 @@ use std::{
 };
 
 use futures::{TryStreamExt, future};
+use postgres_connection::parameters;
 use sea_orm::{DbErr, QueryResult, RuntimeErr, Statement};
-use sea_query_postgres::{PostgresValue, PostgresValues};
+use sea_query_postgres::PostgresValues;
 use tokio_postgres::{Client, Error, Row, error::SqlState};
 
-pub use pool::{ConnectionSettings, Connections, Database, PoolSettings};
+pub use pool::{Connections, Database, PoolSettings};
 pub use purpose::SystemPurpose;
 pub use read::TenantRead;
-pub use tls::{SetupError, SslMode};
 pub use transaction::{SystemTx, TenantTx, Transaction};
 pub(crate) use trial::{Outcome, Trial};
-pub use tunnel::Tunnel;
 
 /// More statements than the product has; a bound all the same.
 const PREPARED_STATEMENTS: usize = 512;
@@ -45,7 +41,10 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn results(&self) -> Result<Vec<QueryResult>, DbErr> {
-        self.rows.iter().map(row::to_query_result).collect()
+        self.rows
+            .iter()
+            .map(|row| Ok(postgres_connection::row(row)?.into()))
+            .collect()
     }
 
     pub(crate) fn affected(&self) -> u64 {
@@ -214,14 +213,6 @@ impl Connection {
     fn forget_statements(&self) {
         self.statements().clear();
     }
-}
-
-fn parameters(statement: &Statement) -> PostgresValues {
-    let values = statement
-        .values
-        .iter()
-        .flat_map(|values| values.0.iter().cloned());
-    PostgresValues(values.map(PostgresValue).collect())
 }
 
 /// What may be done about a failed exchange of which nothing took effect.

@@ -1,32 +1,19 @@
 //! The pool of connections: how many there may be, how long they live, and how long a request waits for one.
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use deadpool::managed::{
     self, Hook, Metrics, PoolConfig, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
 };
 use domain::Error;
+use postgres_connection::{Address, ConnectError};
 use sea_orm::{QueryResult, Statement};
-use secrecy::{ExposeSecret, SecretString};
-use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
     Connection, SystemPurpose, TenantRead,
-    tls::{self, SetupError, SslMode},
     transaction::{SystemTx, TenantTx, collect},
 };
 use crate::{Acting, TenantScope, encryption::Keyring};
-
-/// Where the database is, who signs in, and how the connection is protected.
-#[derive(Clone, Debug)]
-pub struct ConnectionSettings {
-    /// `postgres://user:password@host:port/name`, of a login that is a member of the runtime roles.
-    pub url: SecretString,
-    /// How the connection is protected.
-    pub ssl_mode: SslMode,
-    /// Trusted authorities (PEM); the system's where absent.
-    pub ssl_root_certificate: Option<PathBuf>,
-}
 
 /// Bounds of the pool.
 #[derive(Clone, Copy, Debug)]
@@ -90,31 +77,24 @@ impl fmt::Debug for Database {
 }
 
 impl Database {
-    /// A pool for the database; it connects when a connection is first needed. Must be called inside a tokio runtime.
+    /// A pool for the database at `address`, whose login is a member of the runtime roles; it connects when a connection is
+    /// first needed. Must be called inside a tokio runtime.
     ///
     /// # Errors
-    /// Fails where the address or the TLS settings are not usable.
-    pub fn new(connection: &ConnectionSettings, bounds: PoolSettings) -> Result<Self, SetupError> {
-        let mut config: tokio_postgres::Config = connection
-            .url
-            .expose_secret()
-            .parse()
-            .map_err(|error: tokio_postgres::Error| SetupError::Setup(error.to_string()))?;
-        config
-            .ssl_mode(connection.ssl_mode.requirement())
-            .application_name("nomad-services")
-            .connect_timeout(bounds.acquire_timeout)
-            .options(format!(
+    /// Fails where the TLS settings are not usable.
+    pub fn new(address: &Address, bounds: PoolSettings) -> Result<Self, ConnectError> {
+        let servers = u32::try_from(address.servers()).unwrap_or(u32::MAX);
+        let address = address
+            .clone()
+            .or_named("nomad-services")
+            .or_timeout(bounds.acquire_timeout / servers.max(1))
+            .with_options(&format!(
                 "-c role=nomad_services_app -c timezone=UTC -c statement_timeout={} \
                  -c idle_in_transaction_session_timeout=60000",
                 bounds.statement_timeout.as_millis()
             ));
         let connector = Connector {
-            config,
-            tls: tls::connector(
-                connection.ssl_mode,
-                connection.ssl_root_certificate.as_deref(),
-            )?,
+            connector: postgres_connection::Connector::new(&address)?,
             max_lifetime: bounds.max_lifetime,
         };
         let pool = Pool::builder(connector)
@@ -133,7 +113,7 @@ impl Database {
                 Ok(())
             }))
             .build()
-            .map_err(|error| SetupError::Setup(error.to_string()))?;
+            .map_err(|error| ConnectError::Setup(error.to_string()))?;
         let reaper = Arc::new(Reaper(tokio::spawn(close_idle(pool.clone(), bounds))));
         Ok(Self {
             pool,
@@ -225,30 +205,23 @@ impl Database {
 
 /// Makes connections, and decides which may be used again.
 pub(super) struct Connector {
-    config: tokio_postgres::Config,
-    tls: MakeRustlsConnect,
+    connector: postgres_connection::Connector,
     max_lifetime: Duration,
 }
 
 impl managed::Manager for Connector {
     type Type = Connection;
-    type Error = tokio_postgres::Error;
+    type Error = ConnectError;
 
-    async fn create(&self) -> Result<Connection, Self::Error> {
-        let (client, session) = self.config.connect(self.tls.clone()).await?;
-        tokio::spawn(async move {
-            if let Err(error) = session.await {
-                tracing::debug!(%error, "a database connection ended");
-            }
-        });
-        Ok(Connection::new(client))
+    async fn create(&self) -> Result<Connection, ConnectError> {
+        Ok(Connection::new(self.connector.connect().await?))
     }
 
     async fn recycle(
         &self,
         connection: &mut Connection,
         metrics: &Metrics,
-    ) -> RecycleResult<Self::Error> {
+    ) -> RecycleResult<ConnectError> {
         if connection.client.is_closed() {
             return Err(RecycleError::message("the session has ended"));
         }

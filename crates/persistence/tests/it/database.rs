@@ -5,12 +5,14 @@ use std::time::Duration;
 use domain::{Plan, Role, ServiceType, service::NewService};
 use embedded_postgres::test_database::TestDatabase;
 use persistence::{
-    Acting, ConnectionSettings, Credential, Database, Origin, PoolSettings, SslMode, SystemPurpose,
-    TenantScope, User,
+    Acting, Credential, Database, Origin, PoolSettings, SystemPurpose, TenantScope, User,
     encryption::{KeyEncryptionKey, Keyring},
     sign_in::{Session, insert_refresh_token},
     users::NewUser,
 };
+
+use postgres_connection::{Address, SslMode};
+use secrecy::SecretString;
 
 use crate::proxy::Proxy;
 
@@ -28,6 +30,12 @@ pub fn bounds() -> PoolSettings {
     }
 }
 
+/// Never encrypted, so that tests can look at it on its way.
+pub fn address(url: &SecretString) -> Address {
+    let address = Address::parse(url).unwrap();
+    address.or_protected(SslMode::Disable, None)
+}
+
 impl Fixture {
     /// With at most `connections`.
     pub async fn new(connections: usize) -> Self {
@@ -40,19 +48,16 @@ impl Fixture {
 
     pub async fn with(bounds: PoolSettings) -> Self {
         let owned =
-            TestDatabase::new(|url| async move { migration::up(&url).await.unwrap() }).await;
+            TestDatabase::new(
+                |url| async move { migration::up(&address(&url), None).await.unwrap() },
+            )
+            .await;
         let url = secrecy_text(&owned);
         let (server, _) = url.split_once('@').unwrap().1.split_once('/').unwrap();
         let proxy = Proxy::before(server.to_owned()).await;
-        let settings = ConnectionSettings {
-            url: url
-                .replace(server, &format!("127.0.0.1:{}", proxy.port))
-                .into(),
-            ssl_mode: SslMode::Disable,
-            ssl_root_certificate: None,
-        };
+        let through = url.replace(server, &format!("127.0.0.1:{}", proxy.port));
         Self {
-            database: Database::new(&settings, bounds)
+            database: Database::new(&address(&through.into()), bounds)
                 .unwrap()
                 .with_keyring(keyring(&[KEY])),
             proxy,

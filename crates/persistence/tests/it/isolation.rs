@@ -2,12 +2,12 @@
 
 use embedded_postgres::{Binaries, Cluster, Durability};
 use persistence::{
-    ConnectionSettings, Database, PoolSettings, SslMode,
+    Database, PoolSettings,
     isolation::{Attempt, Finding, Verdict},
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::database::{Fixture, scope, secrecy_text};
+use crate::database::{Fixture, address, scope, secrecy_text};
 
 async fn found(database: &Database) -> Vec<String> {
     let standing = database.isolation().await.unwrap();
@@ -76,18 +76,12 @@ async fn a_role_that_row_level_security_does_not_bind_is_named() {
         .await
         .unwrap();
     let login = cluster.url();
-    migration::up(&login).await.unwrap();
+    migration::up(&address(&login), None).await.unwrap();
     let superuser = login
         .expose_secret()
         .replacen("nomad_services", "postgres", 1);
-    let database = |url: SecretString| {
-        let settings = ConnectionSettings {
-            url,
-            ssl_mode: SslMode::Disable,
-            ssl_root_certificate: None,
-        };
-        Database::new(&settings, PoolSettings::default()).unwrap()
-    };
+    let database =
+        |url: SecretString| Database::new(&address(&url), PoolSettings::default()).unwrap();
     let own = database(login.clone());
     assert_eq!(found(&own).await, Vec::<String>::new());
     for (broken, mended, told) in [

@@ -1,5 +1,7 @@
 use std::{collections::BTreeSet, fs};
 
+use postgres_connection::SslMode;
+
 use super::*;
 
 mod refusals;
@@ -122,7 +124,7 @@ fn development_is_the_default_and_asks_for_nothing() {
         [TaskDriver::Docker, TaskDriver::RawExec]
     );
     assert_eq!(settings.log.format, LogFormat::Text);
-    assert!(settings.database.server().unwrap().is_none());
+    assert!(settings.database.address().unwrap().is_none());
 }
 
 #[test]
@@ -203,42 +205,43 @@ fn any_key_has_a_variable() {
 
 #[test]
 fn the_database_is_named_by_a_url_or_by_its_parts() {
-    let url = |pairs: &[(&str, &str)]| {
-        let server = settings(pairs).unwrap().database.server().unwrap().unwrap();
-        (server.url.expose_secret().to_owned(), server.ssl_mode)
+    let address = |pairs: &[(&str, &str)]| {
+        settings(pairs)
+            .unwrap()
+            .database
+            .address()
+            .unwrap()
+            .unwrap()
     };
-    assert_eq!(
-        url(&[
-            ("DB_HOST", "db"),
-            ("DB_USER", "a b"),
-            ("DB_PASSWORD", "p@ss/"),
-            ("DB_NAME", "app")
-        ]),
+    let of_parts = address(&[
+        ("DB_HOST", "db"),
+        ("DB_USER", "a b"),
+        ("DB_PASSWORD", "p@ss/"),
+        ("DB_NAME", "app"),
+    ]);
+    let session = of_parts.session();
+    assert_eq!(of_parts.to_string(), "db:5432");
+    assert_eq!(session.get_user(), Some("a b"));
+    assert_eq!(session.get_password(), Some("p@ss/".as_bytes()));
+    assert_eq!(session.get_dbname(), Some("app"));
+    assert_eq!(of_parts.ssl_mode(), SslMode::Prefer);
+
+    let of_socket = address(&[("DB_HOST", "/run/postgresql"), ("DB_SSL_MODE", "disable")]);
+    assert_eq!(of_socket.to_string(), "/run/postgresql/.s.PGSQL.5432");
+    assert_eq!(of_socket.session().get_user(), Some("nomad_services"));
+    assert_eq!(of_socket.session().get_dbname(), Some("nomad_services"));
+    assert_eq!(of_socket.ssl_mode(), SslMode::Disable);
+    assert_eq!(address(&[("DB_HOST", "::1")]).to_string(), "[::1]:5432");
+
+    let of_url = address(&[
         (
-            "postgres://a%20b:p%40ss%2F@db:5432/app".to_owned(),
-            SslMode::Prefer
-        )
-    );
-    assert_eq!(
-        url(&[("DB_HOST", "/run/postgresql"), ("DB_SSL_MODE", "disable")]).0,
-        "postgres://nomad_services@%2Frun%2Fpostgresql:5432/nomad_services"
-    );
-    assert_eq!(
-        url(&[("DB_HOST", "::1")]).0,
-        "postgres://nomad_services@[::1]:5432/nomad_services"
-    );
-    assert_eq!(
-        url(&[
-            (
-                "DATABASE_URL",
-                "postgresql://app@db/app?sslmode=verify-full&application_name=x"
-            ),
-            ("DB_HOST", "other"),
-            ("DB_SSL_MODE", "disable"),
-        ]),
-        (
-            "postgresql://app@db/app?application_name=x".to_owned(),
-            SslMode::VerifyFull
-        )
-    );
+            "DATABASE_URL",
+            "postgresql://app@db/app?sslmode=verify-full&application_name=x\n",
+        ),
+        ("DB_HOST", "other"),
+        ("DB_SSL_MODE", "disable"),
+    ]);
+    assert_eq!(of_url.to_string(), "db:5432");
+    assert_eq!(of_url.session().get_application_name(), Some("x"));
+    assert_eq!(of_url.ssl_mode(), SslMode::VerifyFull);
 }

@@ -1,6 +1,6 @@
 //! What `DB_SSL_MODE` means, with libpq's words: whether the connection is encrypted, and whose certificate it trusts.
 
-use std::{fs::File, io::BufReader, path::Path, str::FromStr, sync::Arc};
+use std::{fs::File, io::BufReader, path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
@@ -11,10 +11,14 @@ use rustls::{
     crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
 };
+use serde::{Deserialize, Serialize};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use crate::ConnectError;
+
 /// How a connection to PostgreSQL is protected (libpq's `sslmode`).
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum SslMode {
     /// Never encrypted.
     Disable,
@@ -30,18 +34,21 @@ pub enum SslMode {
 }
 
 impl SslMode {
-    /// The word libpq and `DB_SSL_MODE` use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Disable => "disable",
-            Self::Prefer => "prefer",
-            Self::Require => "require",
-            Self::VerifyCa => "verify-ca",
-            Self::VerifyFull => "verify-full",
-        }
+    const ALL: [(&str, Self); 5] = [
+        ("disable", Self::Disable),
+        ("prefer", Self::Prefer),
+        ("require", Self::Require),
+        ("verify-ca", Self::VerifyCa),
+        ("verify-full", Self::VerifyFull),
+    ];
+
+    /// By the word that libpq and `DB_SSL_MODE` use.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find_map(|(word, mode)| (word == name).then_some(mode))
     }
 
-    pub(super) fn requirement(self) -> tokio_postgres::config::SslMode {
+    pub(crate) fn requirement(self) -> tokio_postgres::config::SslMode {
         match self {
             Self::Disable => tokio_postgres::config::SslMode::Disable,
             Self::Prefer => tokio_postgres::config::SslMode::Prefer,
@@ -52,49 +59,16 @@ impl SslMode {
     }
 }
 
-impl FromStr for SslMode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [
-            Self::Disable,
-            Self::Prefer,
-            Self::Require,
-            Self::VerifyCa,
-            Self::VerifyFull,
-        ]
-        .into_iter()
-        .find(|mode| mode.as_str() == text)
-        .ok_or_else(|| "allowed are disable, prefer, require, verify-ca and verify-full".to_owned())
-    }
-}
-
-/// Why a connection can't even be tried.
-#[derive(Debug, thiserror::Error)]
-pub enum SetupError {
-    /// The file with the trusted authorities can't be read.
-    #[error("the certificate authorities in {path} can't be read: {reason}")]
-    Authorities {
-        /// The file.
-        path: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// The address is none, or the TLS library refuses the configuration.
-    #[error("the connection can't be set up: {0}")]
-    Setup(String),
-}
-
 /// The connector for `mode`, trusting the authorities in `root_certificate`, or else the system's.
 ///
 /// # Errors
 /// Fails where the authorities can't be read.
-pub(super) fn connector(
+pub(crate) fn connector(
     mode: SslMode,
     root_certificate: Option<&Path>,
-) -> Result<MakeRustlsConnect, SetupError> {
+) -> Result<MakeRustlsConnect, ConnectError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
-    let setup = |error: rustls::Error| SetupError::Setup(error.to_string());
+    let setup = |error: rustls::Error| ConnectError::Setup(error.to_string());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()
         .map_err(setup)?;
@@ -110,7 +84,7 @@ pub(super) fn connector(
                     provider.clone(),
                 )
                 .build()
-                .map_err(|error| SetupError::Setup(error.to_string()))?,
+                .map_err(|error| ConnectError::Setup(error.to_string()))?,
             ),
             _ => None,
         };
@@ -122,13 +96,13 @@ pub(super) fn connector(
     Ok(MakeRustlsConnect::new(config))
 }
 
-fn authorities(file: Option<&Path>) -> Result<RootCertStore, SetupError> {
+fn authorities(file: Option<&Path>) -> Result<RootCertStore, ConnectError> {
     let mut store = RootCertStore::empty();
     let Some(path) = file else {
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return Ok(store);
     };
-    let unreadable = |reason: String| SetupError::Authorities {
+    let unreadable = |reason: String| ConnectError::Authorities {
         path: path.display().to_string(),
         reason,
     };

@@ -1,18 +1,19 @@
-//! From a row as tokio-postgres has it to one that SeaORM reads: the column types our tables use, and no others.
+//! Between SeaORM's values and tokio-postgres's: the column types our tables use, and no others.
 
 use std::collections::BTreeMap;
 
-use sea_orm::{DbErr, ProxyRow, QueryResult, RuntimeErr, Value, sea_query::ArrayType};
+use sea_orm::{DbErr, ProxyRow, RuntimeErr, Statement, Value, sea_query::ArrayType};
+use sea_query_postgres::{PostgresValue, PostgresValues};
 use tokio_postgres::{
     Row,
     types::{FromSql, Type},
 };
 
-/// Makes `row` readable by SeaORM.
+/// What SeaORM reads of `row`.
 ///
 /// # Errors
 /// Fails for a column whose type none of our tables has.
-pub(super) fn to_query_result(row: &Row) -> Result<QueryResult, DbErr> {
+pub fn row(row: &Row) -> Result<ProxyRow, DbErr> {
     let mut values = BTreeMap::new();
     for (index, column) in row.columns().iter().enumerate() {
         let value = match *column.type_() {
@@ -39,7 +40,16 @@ pub(super) fn to_query_result(row: &Row) -> Result<QueryResult, DbErr> {
         };
         values.insert(column.name().to_owned(), value);
     }
-    Ok(ProxyRow::new(values).into())
+    Ok(ProxyRow::new(values))
+}
+
+/// What a statement is sent with.
+pub fn parameters(statement: &Statement) -> PostgresValues {
+    let values = statement
+        .values
+        .iter()
+        .flat_map(|values| values.0.iter().cloned());
+    PostgresValues(values.map(PostgresValue).collect())
 }
 
 fn get<'row, T: FromSql<'row>>(row: &'row Row, index: usize) -> Result<Option<T>, DbErr> {
