@@ -19,10 +19,12 @@ const DEVELOPMENT_FILE: &str = include_str!("../../../../config/development.toml
 const PRODUCTION_FILE: &str = include_str!("../../../../config/production.toml");
 
 const PREFIX: &str = "NOMAD_SERVICES__";
-const SECRETS: [&str; 7] = [
+const SECRETS: [&str; 8] = [
     "audit.signing_key",
     "auth.jwt_previous_secret",
     "auth.jwt_secret",
+    // What is refused as a host may be a whole address.
+    "database.host",
     "database.password",
     "database.url",
     "encryption.key",
@@ -309,9 +311,18 @@ fn unknown_key(known: &BTreeMap<String, Value>, key: String, origin: String) -> 
     }
 }
 
+/// Without the line of the file that the parser shows, because it may hold a secret.
 fn unreadable(error: ConfigError) -> SettingsError {
+    let message = error.to_string();
+    let is_of_the_file = |line: &&str| {
+        let after_its_number = line
+            .trim_start()
+            .trim_start_matches(|character: char| character.is_ascii_digit());
+        after_its_number.trim_start().starts_with('|')
+    };
+    let lines = message.lines().filter(|line| !is_of_the_file(line));
     SettingProblem::File {
-        detail: error.to_string(),
+        detail: lines.map(str::trim).collect::<Vec<_>>().join(": "),
     }
     .into()
 }

@@ -9,6 +9,7 @@
 
 mod audit;
 mod canary;
+mod database_address;
 mod database_away;
 mod draining;
 mod encryption_key;

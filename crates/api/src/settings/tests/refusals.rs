@@ -174,6 +174,7 @@ fn a_secret_never_stands_in_a_message_or_a_dump() {
             "postgres://app:hunter2@db/app?sslmode=maybe",
         ),
         ("DB_PASSWORD", "hunter2"),
+        ("DB_HOST", "app:hunter2@db"),
     ] {
         let message = settings(&[(name, secret)]).unwrap_err().to_string();
         assert!(
@@ -185,6 +186,12 @@ fn a_secret_never_stands_in_a_message_or_a_dump() {
             "{message}"
         );
     }
+    let broken = "[database]\nurl = \"postgres://app:hunter2\"hunter2@db/app\"\n";
+    let message = settings_with_file("development.toml", broken, &[]).unwrap_err();
+    assert!(
+        message.contains("development.toml") && !message.contains("hunter2"),
+        "{message}"
+    );
     let settings = production(&[
         ("DATABASE_URL", "postgres://app:hunter2@db/app"),
         ("NOMAD_TOKEN", "hunter2"),
