@@ -2,14 +2,17 @@
 //! `nsk_<public id>_<256 random bits in base64url>_<checksum>`. The public id says which key it is and may be shown; the
 //! checksum over all before it tells a mistyped key from a real one without asking the database, and is no secret's.
 
+pub mod ports;
+
 use std::{fmt, net::IpAddr, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
-use crate::{FieldError, Scopes, Violation, fields::Fields};
+use crate::{FieldError, Scopes, TenantId, UserId, Violation, fields::Fields};
 
 const PREFIX: &str = "nsk_";
 const PUBLIC_ID: usize = 16;
@@ -17,6 +20,46 @@ const SECRET: usize = 43;
 const CHECKSUM: usize = 6;
 const MAX_NAME: usize = 255;
 const MAX_NETWORKS: usize = 32;
+
+/// An API key, without the key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ApiKey {
+    /// Its identifier.
+    pub id: Uuid,
+    /// What people call it.
+    pub name: String,
+    /// The part of the key that may be shown.
+    pub public_id: String,
+    /// Whose rights it passes on.
+    pub owner: UserId,
+    /// As far as these reach.
+    pub scopes: Scopes,
+    /// Where it may be used from; anywhere, if empty.
+    pub allowed_networks: Vec<Network>,
+    /// Whether it has not been revoked.
+    pub is_active: bool,
+    /// When it stops working, if ever.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was used last, to within a few minutes.
+    pub last_used: Option<DateTime<Utc>>,
+    /// Until when the key works that it was before its rotation.
+    pub previous_valid_until: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Who and where a key belongs to, which never changes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyOwner {
+    /// The key's own id.
+    pub id: Uuid,
+    /// The user.
+    pub user: UserId,
+    /// The user's tenant.
+    pub tenant: TenantId,
+}
 
 /// An API key in clear text. `Debug` shows which one it is, and no more.
 ///

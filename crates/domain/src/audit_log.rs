@@ -1,6 +1,9 @@
 //! The audit trail: who did what, to what, from where. Rows are written by the database itself, and never changed.
 
+pub mod ports;
+
 use chrono::{DateTime, Utc};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{TenantId, UserId};
@@ -26,4 +29,63 @@ pub struct AuditLog {
     pub user_agent: Option<String>,
     /// When, to the microsecond.
     pub created_at: DateTime<Utc>,
+}
+
+/// What happened without changing a row, or means more than the rows it changed: the changes themselves are recorded by the
+/// database. It is recorded in the context of its transaction: its user, tenant and request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Event {
+    /// `<resource>.<verb>` in the singular: `service.start`.
+    pub action: String,
+    /// Named as in the API's paths: `services/<id>`.
+    pub resource: String,
+    /// An object that holds no secret.
+    pub details: Value,
+}
+
+impl Event {
+    /// An event; see its fields.
+    pub fn new(action: impl Into<String>, resource: impl Into<String>, details: Value) -> Self {
+        Self {
+            action: action.into(),
+            resource: resource.into(),
+            details,
+        }
+    }
+}
+
+/// Which rows to show.
+#[derive(Clone, Debug, Default)]
+pub struct AuditLogFilter {
+    /// Done by this user.
+    pub user_id: Option<UserId>,
+    /// Of this action.
+    pub action: Option<String>,
+    /// Done to this resource.
+    pub resource: Option<String>,
+    /// Not before this.
+    pub from: Option<DateTime<Utc>>,
+    /// Before this.
+    pub to: Option<DateTime<Utc>>,
+}
+
+/// Where a row stands in its log.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AuditLogPlace {
+    /// How many rows stand before it, where it is sealed already.
+    pub leaf_index: Option<u64>,
+    /// How many rows the newest checkpoint covers.
+    pub newest: u64,
+}
+
+/// A tenant's log, or the platform's own.
+pub type Log = Option<TenantId>;
+
+/// What waits to be sealed.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting {
+    /// The logs that rows wait for.
+    pub logs: Vec<Log>,
+    /// How long the oldest row has waited.
+    pub age: std::time::Duration,
 }

@@ -1,13 +1,54 @@
 //! Invitations: who may join a tenant, and what somebody says who does.
 
+pub mod ports;
+
+use chrono::{DateTime, Utc};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::{
-    FieldError, Role,
+    FieldError, Role, TenantId, UserId,
     fields::Fields,
     password::Password,
+    policy::Actor,
     user::{parse_email, parse_member_role, parse_person_name, parse_username},
 };
+
+/// An invitation, without its token.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Invitation {
+    /// Its identifier.
+    pub id: Uuid,
+    /// Becomes the address of whoever accepts.
+    pub email: String,
+    /// What they may do.
+    pub role: Role,
+    /// Who made it.
+    pub invited_by: UserId,
+    /// Until when it can be accepted.
+    pub expires_at: DateTime<Utc>,
+    /// When it was accepted.
+    pub accepted_at: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// An invitation that can be accepted, as far as the database knows.
+#[derive(Clone, Debug)]
+pub struct OpenInvitation {
+    /// Its identifier.
+    pub id: Uuid,
+    /// The tenant to join.
+    pub tenant: TenantId,
+    /// What the tenant is called.
+    pub tenant_name: String,
+    /// The address of whoever accepts.
+    pub email: String,
+    /// What they may do.
+    pub role: Role,
+    /// Who made it, as they are now.
+    pub inviter: Actor,
+}
 
 /// Somebody to be invited.
 #[derive(Clone, Debug, Eq, PartialEq)]

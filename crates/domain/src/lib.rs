@@ -2,21 +2,27 @@
 
 pub mod api_key;
 pub mod audit_log;
+pub mod context;
 pub mod deployment;
 pub mod duration;
 pub mod error;
 mod fields;
 pub mod id;
+pub mod idempotency;
 pub mod invitation;
+pub mod page;
 pub mod password;
 pub mod plan;
 pub mod pointer;
 pub mod policy;
+pub mod ports;
+pub mod runtime;
 pub mod scopes;
 pub mod secret;
 pub mod service;
 pub mod service_config;
 pub mod service_template;
+pub mod session;
 pub mod subscription;
 pub mod template;
 pub mod tenant;
@@ -25,6 +31,9 @@ pub mod user;
 mod violation;
 
 pub use audit_log::AuditLog;
+pub use context::{
+    Acting, Caller, Credential, Inspection, Origin, SYSTEM_USER, SystemPurpose, TenantScope,
+};
 pub use deployment::{Deployment, DeploymentAction, DeploymentStatus};
 pub use duration::PositiveDuration;
 pub use error::{Error, ErrorKind, FieldError, LimitExcess, Result};

@@ -1,5 +1,7 @@
 //! Templates of services: configurations that somebody prepared, with `{{VARIABLES}}` left to fill.
 
+pub mod ports;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
@@ -33,4 +35,17 @@ pub struct ServiceTemplate {
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+/// Which templates to list.
+#[derive(Clone, Debug, Default)]
+pub struct TemplateFilter {
+    /// Filed under this.
+    pub category: Option<String>,
+    /// For services of this type.
+    pub service_type: Option<ServiceType>,
+    /// With this tag.
+    pub tag: Option<String>,
+    /// With this text in the name or the description, in any case.
+    pub text: Option<String>,
 }

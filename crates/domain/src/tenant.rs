@@ -1,9 +1,12 @@
 //! Tenants: what they may be called, and the slug that stands for them in addresses.
 
+pub mod ports;
+
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::{
-    FieldError, Violation,
+    FieldError, Plan, TenantId, Violation,
     fields::{self, Fields},
 };
 
@@ -12,6 +15,31 @@ const MAX_DOMAIN: usize = 253;
 const MAX_LABEL: usize = 63;
 const MAX_NAME: usize = 255;
 const MAX_SLUG: usize = 48;
+
+/// A tenant.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Tenant {
+    /// Its identifier.
+    pub id: TenantId,
+    /// What people call it.
+    pub name: String,
+    /// Stands for it in addresses.
+    pub slug: String,
+    /// For people.
+    pub description: Option<String>,
+    /// A host name that is its own.
+    pub domain: Option<String>,
+    /// Whether it is not suspended.
+    pub is_active: bool,
+    /// What it pays for.
+    pub plan: Plan,
+    /// How many services it may have.
+    pub max_services: u32,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
 
 /// Reads a tenant's name.
 ///

@@ -1,6 +1,11 @@
 //! People: their roles, and what their names, addresses and passwords may be.
 
+mod account;
+pub mod ports;
+
 use serde_json::{Map, Value};
+
+pub use account::{NewUser, User};
 
 use crate::{FieldError, Violation, fields::Fields, password::Password, text_enum::text_enum};
 

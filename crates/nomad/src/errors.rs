@@ -29,6 +29,6 @@ pub fn of(error: crate::Error) -> Error {
     mapped.with_source(error)
 }
 
-fn unavailable(detail: &str) -> Error {
+pub fn unavailable(detail: &str) -> Error {
     Error::unavailable("nomad_unavailable", detail, RETRY_AFTER)
 }

@@ -2,48 +2,30 @@
 
 use std::fmt;
 
-use domain::{Error, FieldError, Result, deployment::JobPlace};
+use domain::{
+    Error, FieldError, Result,
+    deployment::JobPlace,
+    runtime::{
+        LogPiece, LogRequest, Usage,
+        ports::{LogFollowing, Runtime},
+    },
+};
 use futures::{StreamExt, stream::BoxStream};
-use uuid::Uuid;
 
 use crate::{
     ErrorKind, NamespaceClient, Nomad,
     client::{
         allocations::{Allocation, ClientStatus},
-        logs::{LogPiece, LogSource, LogStart, LogTail},
+        logs::{LogSource, LogStart, LogTail},
     },
     errors,
 };
 
 const MAX_BYTES: usize = 1024 * 1024;
 
-/// Which lines of a service's log.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct LogRequest {
-    /// The task; none where the service has only one, or for the first by name.
-    pub task: Option<String>,
-    /// Standard output or standard error.
-    pub source: LogSource,
-    /// How many of the last lines.
-    pub tail: usize,
-}
-
-/// What a running service uses.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Usage {
-    /// Percent of one core.
-    pub cpu_usage: f64,
-    /// Bytes.
-    pub memory_usage: u64,
-    /// The allocation.
-    pub allocation_id: Uuid,
-    /// The node it is on.
-    pub node_id: String,
-}
-
 /// A log that is being followed.
 pub struct Following {
-    pieces: BoxStream<'static, crate::client::Result<LogPiece>>,
+    pieces: BoxStream<'static, crate::client::Result<crate::client::logs::LogPiece>>,
     nomad: NamespaceClient,
     allocation: String,
 }
@@ -57,14 +39,18 @@ impl fmt::Debug for Following {
     }
 }
 
-impl Following {
-    /// What comes next. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<crate::client::Result<LogPiece>> {
-        self.pieces.next().await
+impl LogFollowing for Following {
+    async fn next(&mut self) -> Option<Result<LogPiece>> {
+        let piece = self.pieces.next().await?;
+        let piece = piece.map(|piece| LogPiece {
+            data: piece.data.into(),
+            offset: piece.offset,
+        });
+        Some(piece.map_err(errors::of))
     }
 
-    /// Whether nothing will come any more: Nomad itself goes on for ever.
-    pub async fn has_ended(&self) -> bool {
+    /// Nomad itself goes on for ever.
+    async fn has_ended(&self) -> bool {
         match self.nomad.allocation(&self.allocation).await {
             Ok(allocation) => allocation.value.client_status.is_terminal(),
             Err(error) => error.kind() == ErrorKind::NotFound,
@@ -72,12 +58,17 @@ impl Following {
     }
 }
 
-impl Nomad {
-    /// The last lines of a service, of its running allocation or else of its newest; none before there are any.
-    ///
-    /// # Errors
-    /// Invalid for a task the service does not have, unavailable where Nomad can't be asked.
-    pub async fn logs(&self, place: &JobPlace, request: &LogRequest) -> Result<Vec<String>> {
+fn source(source: domain::runtime::LogSource) -> LogSource {
+    match source {
+        domain::runtime::LogSource::Stdout => LogSource::Stdout,
+        domain::runtime::LogSource::Stderr => LogSource::Stderr,
+    }
+}
+
+impl Runtime for Nomad {
+    type Following = Following;
+
+    async fn logs(&self, place: &JobPlace, request: &LogRequest) -> Result<Vec<String>> {
         let Some(allocation) = self.current_allocation(place).await? else {
             return Ok(Vec::new());
         };
@@ -90,7 +81,7 @@ impl Nomad {
         };
         let read = self
             .namespace(place)
-            .logs(&allocation.id, task, request.source, tail)
+            .logs(&allocation.id, task, source(request.source), tail)
             .await;
         match read {
             Ok(text) => Ok(lines(&text)),
@@ -101,12 +92,7 @@ impl Nomad {
         }
     }
 
-    /// A service's log with what is still to come: its last lines first, or all after `resume`, a [`LogPiece`]'s offset. None
-    /// before there is a log.
-    ///
-    /// # Errors
-    /// As [`Nomad::logs`].
-    pub async fn follow(
+    async fn follow(
         &self,
         place: &JobPlace,
         request: &LogRequest,
@@ -119,7 +105,7 @@ impl Nomad {
             return Ok(None);
         };
         let nomad = self.namespace(place);
-        let (id, source) = (allocation.id.as_str(), request.source);
+        let (id, source) = (allocation.id.as_str(), source(request.source));
         let tail = LogTail::Lines {
             count: request.tail,
             at_most_bytes: MAX_BYTES,
@@ -148,11 +134,7 @@ impl Nomad {
         }
     }
 
-    /// What a service's running allocation uses; none where nothing runs.
-    ///
-    /// # Errors
-    /// Unavailable where Nomad can't be asked.
-    pub async fn usage(&self, place: &JobPlace) -> Result<Option<Usage>> {
+    async fn usage(&self, place: &JobPlace) -> Result<Option<Usage>> {
         let running = self.current_allocation(place).await?;
         let Some(allocation) =
             running.filter(|allocation| allocation.client_status == ClientStatus::Running)
@@ -172,7 +154,9 @@ impl Nomad {
             node_id: allocation.node_id,
         }))
     }
+}
 
+impl Nomad {
     async fn current_allocation(&self, place: &JobPlace) -> Result<Option<Allocation>> {
         let list = self.namespace(place).allocations(&place.job_id).await;
         let list = list.map_err(errors::of)?.value;

@@ -10,5 +10,5 @@ mod observation;
 mod orchestrator;
 
 pub use client::{Client, ClientSettings, Error, ErrorKind, NamespaceClient, SetupError};
-pub use inspection::{Following, LogRequest, Usage};
+pub use inspection::Following;
 pub use orchestrator::Nomad;

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use domain::{
-    DeploymentId, Error, Result, ServiceId,
+    DeploymentId, Error, Result, ServiceConfig, ServiceId,
     deployment::{
         Evidence, JobDocument, JobPlace, JobRequest, ObservedJob, Owner, ports::Orchestrator,
     },
+    ports::Reachable,
+    service::ports::JobRules,
 };
 use futures::future::{try_join, try_join3};
 use serde_json::json;
@@ -77,6 +79,26 @@ impl Nomad {
             }
         }
         Vec::new()
+    }
+}
+
+impl JobRules for Nomad {
+    async fn check_config(&self, config: &ServiceConfig) -> Result<()> {
+        self.jobs.check_config(config).await
+    }
+
+    async fn source(&self, config: &ServiceConfig) -> Result<Option<String>> {
+        self.jobs.source(config).await
+    }
+}
+
+impl Reachable for Nomad {
+    async fn reach(&self) -> Result<()> {
+        match self.client.health().await {
+            Ok(health) if health.is_ok() => Ok(()),
+            Ok(_) => Err(errors::unavailable("the agent says that it does not work")),
+            Err(error) => Err(errors::unavailable(error.text())),
+        }
     }
 }
 

@@ -1,10 +1,15 @@
 //! API keys of a tenant. `api_keys.key` holds `<public id>$<SHA-256 of the whole key, in hexadecimal>`: the key is found by it,
 //! and can't be made from it. What a key may be used for stands in `api_key_grants`.
 
-use chrono::{DateTime, Utc};
 use domain::{
-    Error, Scopes, TenantId, UserId,
-    api_key::{ApiKeyChange, Network, NewApiKey},
+    Error, TenantId, UserId,
+    api_key::{
+        ApiKey, ApiKeyChange, KeyOwner, NewApiKey,
+        ports::{ApiKeyChanges, ApiKeyReads, KeyOwners},
+    },
+    audit_log::Event,
+    idempotency::Answer,
+    page::{Page, PageRequest},
     policy::Actor,
 };
 use sea_orm::{
@@ -15,51 +20,10 @@ use sea_orm::{
 use crate::{
     SystemTx, TenantRead, TenantTx, audit,
     callers::{networks, scopes},
-    idempotency::Answer,
-    page::{Page, PageRequest},
+    page,
     rows::{first, read, timestamp},
     statement::statement,
 };
-
-/// An API key, without the key.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ApiKey {
-    /// Its identifier.
-    pub id: Uuid,
-    /// What people call it.
-    pub name: String,
-    /// The part of the key that may be shown.
-    pub public_id: String,
-    /// Whose rights it passes on.
-    pub owner: UserId,
-    /// As far as these reach.
-    pub scopes: Scopes,
-    /// Where it may be used from; anywhere, if empty.
-    pub allowed_networks: Vec<Network>,
-    /// Whether it has not been revoked.
-    pub is_active: bool,
-    /// When it stops working, if ever.
-    pub expires_at: Option<DateTime<Utc>>,
-    /// When it was used last, to within a few minutes.
-    pub last_used: Option<DateTime<Utc>>,
-    /// Until when the key works that it was before its rotation.
-    pub previous_valid_until: Option<DateTime<Utc>>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When it was last changed.
-    pub updated_at: DateTime<Utc>,
-}
-
-/// Who and where a key belongs to, which never changes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct KeyOwner {
-    /// The key's own id.
-    pub id: Uuid,
-    /// The user.
-    pub user: UserId,
-    /// The user's tenant.
-    pub tenant: TenantId,
-}
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -170,60 +134,41 @@ fn one(rows: &[QueryResult]) -> Result<ApiKey, Error> {
     found(rows)?.ok_or_else(|| Error::not_found("API key"))
 }
 
-impl TenantRead<'_> {
-    /// The tenant's keys, newest first.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn list_api_keys(
-        &self,
-        request: PageRequest,
-    ) -> Result<(Actor, Page<ApiKey>), Error> {
+impl ApiKeyReads for TenantRead {
+    async fn list_api_keys(&self, request: PageRequest) -> Result<(Actor, Page<ApiKey>), Error> {
         let after = request.after;
         let limit = i64::try_from(request.limit + 1).map_err(Error::internal)?;
         let list = statement(
             &format!("{SELECT}{LIST}"),
             [
-                after.map(|after| after.created_at).into(),
+                after.map(|after| after.created_at.naive_utc()).into(),
                 after.map(|after| after.id).into(),
                 limit.into(),
             ],
         );
         let (actor, [list, count]) = self.fetch([list, statement(COUNT, [])]).await?;
-        let page = Page::read(&list, &count, request, key)?;
+        let page = page::read(&list, &count, request, key)?;
         Ok((actor, page))
     }
 
-    /// The key with this id, if the tenant has it.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn api_key(&self, id: Uuid) -> Result<(Actor, Option<ApiKey>), Error> {
+    async fn api_key(&self, id: Uuid) -> Result<(Actor, Option<ApiKey>), Error> {
         let (actor, [rows]) = self.fetch([by_id(id, "")]).await?;
         Ok((actor, found(&rows)?))
     }
 }
 
-impl TenantTx {
-    /// The key with this id, if the tenant has it, locked until the transaction ends. The first call of a transaction.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn lock_api_key(&mut self, id: Uuid) -> Result<(Actor, Option<ApiKey>), Error> {
+impl ApiKeyChanges for TenantTx {
+    async fn lock_api_key(&mut self, id: Uuid) -> Result<(Actor, Option<ApiKey>), Error> {
         let (actor, [rows]) = self.enter([by_id(id, "FOR UPDATE")]).await?;
         Ok((actor, found(&rows)?))
     }
 
-    /// Makes a key of the actor's, kept as `stored`, and commits. `answer` is what the client is told when it asks again.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn insert_api_key(
+    async fn insert_api_key(
         self,
         actor: &Actor,
         new: NewApiKey,
         stored: String,
-        answer: impl FnOnce(&ApiKey) -> Answer,
+        answer: impl FnOnce(&ApiKey) -> Answer + Send,
     ) -> Result<ApiKey, Error> {
         let id = Uuid::new_v4();
         let key = statement(
@@ -250,11 +195,7 @@ impl TenantTx {
             .await
     }
 
-    /// Changes a key, and commits.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn update_api_key(self, id: Uuid, change: ApiKeyChange) -> Result<ApiKey, Error> {
+    async fn update_api_key(self, id: Uuid, change: ApiKeyChange) -> Result<ApiKey, Error> {
         let key = statement(
             UPDATE_KEY,
             [
@@ -280,17 +221,12 @@ impl TenantTx {
         one(&rows)
     }
 
-    /// Puts `stored` in the place of what the key was, which still works for `overlap`, and commits. `answer` is what the
-    /// client is told when it asks again.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn rotate_api_key(
+    async fn rotate_api_key(
         self,
         id: Uuid,
         stored: String,
         overlap: std::time::Duration,
-        answer: impl FnOnce(&ApiKey) -> Answer,
+        answer: impl FnOnce(&ApiKey) -> Answer + Send,
     ) -> Result<ApiKey, Error> {
         let current = statement("SELECT key FROM api_keys WHERE id = $1", [id.into()]);
         let [rows] = self.rows([current]).await?;
@@ -308,11 +244,7 @@ impl TenantTx {
             .await
     }
 
-    /// Ends a key, what it was before its rotation included, and commits.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn revoke_api_key(self, id: Uuid) -> Result<(), Error> {
+    async fn revoke_api_key(self, id: Uuid) -> Result<(), Error> {
         let revoke = statement(REVOKE, [id.into()]);
         let event = event("api_key.revoke", id);
         self.finish([revoke, event]).await.map(drop)
@@ -320,15 +252,12 @@ impl TenantTx {
 }
 
 fn event(action: &str, id: Uuid) -> Statement {
-    audit::event(action, format!("api-keys/{id}"), serde_json::json!({}))
+    let resource = format!("api-keys/{id}");
+    audit::event(Event::new(action, resource, serde_json::json!({})))
 }
 
-impl SystemTx {
-    /// Whose key this is, in its stored form, and commits. Where it works, that is a use, noted at most every `pause`.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn find_key_owner(
+impl KeyOwners for SystemTx {
+    async fn find_key_owner(
         self,
         stored: &str,
         pause: std::time::Duration,

@@ -2,14 +2,17 @@
 
 use std::ops::Range;
 
-use domain::Result;
+use domain::{
+    Acting, Result, SystemPurpose,
+    audit_log::{AuditLogFilter, Log},
+};
 use sea_orm::{DbBackend, FromQueryResult, Statement, prelude::Uuid};
 use transparency_log::Leaf;
 
 use crate::{
-    Acting, Database, SystemPurpose,
-    audit_logs::{AuditLogFilter, Leaves, sealed},
-    audit_seal::{Log, hashes, hashes_at, log, unsigned},
+    Database,
+    audit_logs::{Leaves, sealed},
+    audit_seal::{hashes, hashes_at, log, unsigned},
     rows::read,
 };
 

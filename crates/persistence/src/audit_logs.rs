@@ -2,8 +2,12 @@
 
 use std::ops::Range;
 
-use chrono::{DateTime, Utc};
-use domain::{AuditLog, Error, TenantId, UserId, policy::Actor};
+use domain::{
+    AuditLog, Error, TenantId, UserId,
+    audit_log::{AuditLogFilter, AuditLogPlace, Log, ports::AuditLogReads},
+    page::{Page, PageRequest},
+    policy::Actor,
+};
 use entity::audit_log::{Column, Entity, Model};
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult,
@@ -16,34 +20,10 @@ use transparency_log::{
 
 use crate::{
     TenantRead,
-    audit_seal::{Log, hashes, hashes_at, log_id, signed, unsigned},
-    page::{self, Page, PageRequest},
+    audit_seal::{hashes, hashes_at, log_id, signed, unsigned},
+    page,
     rows::{first, missing, read, timestamp},
 };
-
-/// Which rows to show.
-#[derive(Clone, Debug, Default)]
-pub struct AuditLogFilter {
-    /// Done by this user.
-    pub user_id: Option<UserId>,
-    /// Of this action.
-    pub action: Option<String>,
-    /// Done to this resource.
-    pub resource: Option<String>,
-    /// Not before this.
-    pub from: Option<DateTime<Utc>>,
-    /// Before this.
-    pub to: Option<DateTime<Utc>>,
-}
-
-/// Where a row stands in its log.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct AuditLogPlace {
-    /// How many rows stand before it, where it is sealed already.
-    pub leaf_index: Option<u64>,
-    /// How many rows the newest checkpoint covers.
-    pub newest: u64,
-}
 
 #[derive(FromQueryResult)]
 struct Place {
@@ -155,12 +135,11 @@ impl Leaves {
     }
 }
 
-impl TenantRead<'_> {
-    /// The rows of the trail, newest first, and how many there are.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn list_audit_logs(
+impl AuditLogReads for TenantRead {
+    type Leaf = Leaf;
+    type Hash = Hash;
+
+    async fn list_audit_logs(
         &self,
         filter: &AuditLogFilter,
         request: PageRequest,
@@ -168,34 +147,22 @@ impl TenantRead<'_> {
         let select = Entity::find().filter(condition(filter));
         let statements = page::statements(select, (Column::CreatedAt, Column::Id), request);
         let (actor, [list, count]) = self.fetch(statements).await?;
-        let page = Page::read(&list, &count, request, audit_log)?;
+        let page = page::read(&list, &count, request, audit_log)?;
         Ok((actor, page))
     }
 
-    /// The row with this id.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn audit_log(&self, id: Uuid) -> Result<(Actor, Option<AuditLog>), Error> {
+    async fn audit_log(&self, id: Uuid) -> Result<(Actor, Option<AuditLog>), Error> {
         let find = Entity::find_by_id(id).build(DbBackend::Postgres);
         let (actor, [rows]) = self.fetch([find]).await?;
         Ok((actor, rows.first().map(audit_log).transpose()?))
     }
 
-    /// How many rows are sealed under the newest checkpoint; none where there is no checkpoint yet.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn audit_log_size(&self) -> Result<(Actor, u64), Error> {
+    async fn audit_log_size(&self) -> Result<(Actor, u64), Error> {
         let (actor, [rows]) = self.fetch([newest()]).await?;
         Ok((actor, size(&rows)?))
     }
 
-    /// Up to `limit` sealed rows in the order of the log, those with a place in `places`.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn sealed_audit_logs(
+    async fn sealed_audit_logs(
         &self,
         filter: &AuditLogFilter,
         places: Range<u64>,
@@ -208,11 +175,7 @@ impl TenantRead<'_> {
         Ok((actor, leaves.after(&hashes)))
     }
 
-    /// The place of a row in the log. One that was archived keeps its place.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn audit_log_place(&self, id: Uuid) -> Result<(Actor, Option<AuditLogPlace>), Error> {
+    async fn audit_log_place(&self, id: Uuid) -> Result<(Actor, Option<AuditLogPlace>), Error> {
         let find = Entity::find_by_id(id).build(DbBackend::Postgres);
         let place = Statement::from_sql_and_values(DbBackend::Postgres, PLACE, [id.into()]);
         let (actor, [row, place, newest]) = self.fetch([find, place, newest()]).await?;
@@ -227,11 +190,15 @@ impl TenantRead<'_> {
         Ok((actor, Some(place)))
     }
 
-    /// That a leaf is in the log, and the leaf's hash.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn audit_inclusion(&self, inclusion: Inclusion) -> Result<(Hash, Vec<Hash>), Error> {
+    async fn audit_inclusion(
+        &self,
+        leaf_index: u64,
+        tree_size: u64,
+    ) -> Result<(Hash, Vec<Hash>), Error> {
+        let inclusion = Inclusion {
+            leaf_index,
+            tree_size,
+        };
         let leaf = leaf_position(inclusion.leaf_index);
         let mut positions = inclusion.positions().map_err(Error::internal)?;
         positions.push(leaf);
@@ -241,31 +208,23 @@ impl TenantRead<'_> {
         Ok((*hash, proof))
     }
 
-    /// That the log has only grown from one size to another.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn audit_consistency(&self, consistency: Consistency) -> Result<Vec<Hash>, Error> {
+    async fn audit_consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, Error> {
+        let consistency = Consistency { from, to };
         let positions = consistency.positions().map_err(Error::internal)?;
         let (_, stored) = self.audit_hashes(&positions).await?;
         consistency.prove(&stored).map_err(Error::internal)
     }
 
-    /// The signed head of the log: the newest, or the one of this size.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn audit_checkpoint(
-        &self,
-        size: Option<u64>,
-    ) -> Result<(Actor, Option<String>), Error> {
+    async fn audit_checkpoint(&self, size: Option<u64>) -> Result<(Actor, Option<String>), Error> {
         let size = size.map(signed).transpose()?;
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, NOTE, [size.into()]);
         let (actor, [rows]) = self.fetch([statement]).await?;
         let note: Option<Note> = first(&rows)?;
         Ok((actor, note.map(|note| note.note)))
     }
+}
 
+impl TenantRead {
     async fn audit_hashes(&self, positions: &[u64]) -> Result<(Actor, Hashes), Error> {
         let statement = hashes_at(Some(self.tenant()), positions)?;
         let (actor, [rows]) = self.fetch([statement]).await?;

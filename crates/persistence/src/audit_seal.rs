@@ -4,13 +4,16 @@
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use domain::{AuditLog, Error, Result, TenantId};
+use domain::{
+    Acting, AuditLog, Error, Result, SystemPurpose, TenantId,
+    audit_log::{Log, Waiting, ports::AuditSealing},
+};
 use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement, prelude::Uuid};
 use serde_json::json;
 use transparency_log::{Checkpoint, Hash, Leaf, LogKeys, Origin, Tree, leaf, tree::Hashes};
 
 use crate::{
-    Acting, Database, SystemPurpose, SystemTx,
+    Database, SystemTx,
     audit_logs::audit_log,
     rows::{first, read},
 };
@@ -51,18 +54,6 @@ const INSERT_HEAD: &str =
     "INSERT INTO audit_checkpoints (tenant_id, tree_size, note, key_id) VALUES ($1, $2, $3, $4)";
 
 const SEALED: &str = "DELETE FROM audit_pending WHERE audit_log_id = ANY($1)";
-
-/// The log of one tenant, or of the platform's own rows.
-pub type Log = Option<TenantId>;
-
-/// What waits to be sealed.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Waiting {
-    /// The logs that it belongs to, those first whose rows have waited longest.
-    pub logs: Vec<Log>,
-    /// How long the oldest of it has waited.
-    pub age: Duration,
-}
 
 /// What a log is sealed with.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -162,12 +153,16 @@ impl Database {
         self.system(SystemPurpose::Sealing, &Acting::product())
             .await
     }
+}
 
-    /// What waits to be sealed.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn waiting_to_be_sealed(&self) -> Result<Waiting> {
+impl AuditSealing for Database {
+    type Seal = Seal;
+
+    fn verifier_keys(seal: &Seal, tenant: TenantId) -> Vec<String> {
+        seal.keys.verifiers(&seal.origin(Some(tenant)))
+    }
+
+    async fn waiting_to_be_sealed(&self) -> Result<Waiting> {
         let statement = Statement::from_sql_and_values(DbBackend::Postgres, WAITING, [LOGS.into()]);
         let [rows] = self.sealing().await?.finish([statement]).await?;
         let logs: Vec<WaitingLog> = rows.iter().map(read).collect::<Result<_>>()?;
@@ -179,11 +174,7 @@ impl Database {
         })
     }
 
-    /// The logs whose last head is signed with another key than the one that signs now, or under another name.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn sealed_with_another_key(&self, seal: &Seal) -> Result<Vec<Log>> {
+    async fn sealed_with_another_key(&self, seal: &Seal) -> Result<Vec<Log>> {
         let statement = Statement::from_string(DbBackend::Postgres, HEADS);
         let [rows] = self.sealing().await?.finish([statement]).await?;
         let heads: Vec<HeadKey> = rows.iter().map(read).collect::<Result<_>>()?;
@@ -194,12 +185,7 @@ impl Database {
         Ok(others.map(|(log, _)| log).collect())
     }
 
-    /// Adds to a log what waits for it, up to a thousand rows, and signs its head where that is new or is signed with
-    /// another key. Answers with how many rows it has added, and whether more may wait; with none where another is at it.
-    ///
-    /// # Errors
-    /// Fails where the log is not what its last head says, and adds nothing then; and where the database does not answer.
-    pub async fn seal(&self, log: Log, seal: &Seal) -> Result<(u64, bool)> {
+    async fn seal(&self, log: Log, seal: &Seal) -> Result<(u64, bool)> {
         let transaction = self.sealing().await?;
         let id = log_id(log);
         let values = || [id.into()];

@@ -3,14 +3,15 @@
 //! from the next request on, on every replica.
 
 use domain::{
-    Error, ErrorKind, Role, Scope, Scopes, TenantId, UserId,
+    Credential, Error, ErrorKind, Inspection, Origin, Role, Scope, Scopes, TenantId, TenantScope,
+    UserId,
     api_key::Network,
     policy::{Action, Actor, Resource, authorise},
 };
 use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement, prelude::Uuid};
 use serde_json::json;
 
-use crate::{Credential, Inspection, Origin, TenantScope, rows::first};
+use crate::rows::first;
 
 /// A session lives as long as one of its tokens is neither used nor revoked.
 const OF_SESSION: &str = "SELECT u.role, u.tenant_id, NULL::text[] AS scopes, NULL::text[] AS allowed_networks \

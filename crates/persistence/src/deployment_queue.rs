@@ -6,8 +6,8 @@ use std::{
 };
 
 use domain::{
-    DeploymentAction, DeploymentId, DeploymentStatus, Error, ErrorKind, Result, ServiceConfig,
-    ServiceId, TenantId,
+    Acting, DeploymentAction, DeploymentId, DeploymentStatus, Error, ErrorKind, Result,
+    ServiceConfig, ServiceId, SystemPurpose, TenantId,
     deployment::{
         Cause, Claim, JobDocument, JobPlace, JobRequest, WorkerId,
         ports::{DeploymentQueue, Ending, Progress},
@@ -20,7 +20,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    Acting, Database, SystemPurpose, SystemTx,
+    Database, SystemTx,
     encryption::{TenantKeys, key_statements, keys_of_tenants, task_row},
     rows::{missing, read},
 };

@@ -1,13 +1,18 @@
 //! Deployments of the caller's tenant: asking for one, and reading how far it has come.
 
-use std::time::Duration;
-
 use domain::{
     Deployment, DeploymentAction, DeploymentId, DeploymentStatus, Error, Service, ServiceConfig,
     ServiceId, ServiceStatus, UserId,
-    deployment::{JobPlace, Phase},
+    audit_log::Event,
+    deployment::{
+        JobPlace, Phase,
+        ports::{DeploymentChanges, DeploymentReads, DeploymentStanding, NewDeployment},
+    },
+    idempotency::Answer,
+    page::{Page, PageRequest},
     policy::Actor,
     secret::seal,
+    service::OpenService,
 };
 use entity::service_deployment;
 use sea_orm::{
@@ -19,37 +24,16 @@ use serde_json::json;
 use crate::{
     TenantRead, TenantTx, audit,
     deployment_queue::REQUEST,
-    encryption::{key_statements, task_row},
-    idempotency::Answer,
-    page::{self, Page, PageRequest},
+    encryption::{StoredConfig, key_statements, task_row},
+    page,
     rows::{first, missing, read, timestamp},
-    services::{OpenService, by_id, locked, one, one_open},
+    services::{by_id, locked, one, one_open},
 };
 
-/// A deployment to be made.
-#[derive(Debug)]
-pub struct NewDeployment<'service> {
-    /// The service, as it is at this moment.
-    pub service: &'service Service,
-    /// Its configuration with the secret values, where a job is to be built from it.
-    pub config: Option<&'service ServiceConfig>,
-    /// What is to be brought about.
-    pub action: DeploymentAction,
-    /// Where its job is.
-    pub place: &'service JobPlace,
-    /// Of all that decides what runs.
-    pub spec_hash: Option<&'service str>,
-    /// How long it may take.
-    pub deadline: Duration,
-}
-
-/// What a service's deployments say about a new one.
-#[derive(Clone, Debug, FromQueryResult)]
-pub struct DeploymentStanding {
-    /// Whether one is under way.
-    pub in_progress: bool,
-    /// The hash that the last completed start was made with.
-    pub last_hash: Option<String>,
+#[derive(FromQueryResult)]
+struct Standing {
+    in_progress: bool,
+    last_hash: Option<String>,
 }
 
 const STANDING: &str = "SELECT \
@@ -74,14 +58,6 @@ const INSERT: &str = "WITH deployment AS ( \
 const INSERT_COMPLETED: &str = "INSERT INTO service_deployments \
          (service_id, status, nomad_job_id, deployed_by, started_at, completed_at) \
      VALUES ($1, 'completed', $2, $3, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP) RETURNING *";
-
-/// A service that was ever started may have left something in Nomad.
-const DELETE_SERVICE: &str = "WITH purge AS ( \
-         INSERT INTO deployment_tasks (tenant_id, service_id, action, nomad_namespace, nomad_job_id, phase, deadline_at) \
-         SELECT tenant_id, service_id, 'purge', nomad_namespace, nomad_job_id, $2, \
-             CURRENT_TIMESTAMP + make_interval(secs => $3) \
-         FROM deployment_tasks WHERE service_id = $1 ORDER BY created_at DESC LIMIT 1 \
-     ) DELETE FROM services WHERE id = $1";
 
 fn deployment(row: &QueryResult) -> Result<Deployment, Error> {
     let row: service_deployment::Model = read(row)?;
@@ -113,12 +89,8 @@ fn only(rows: &[QueryResult], what: &'static str) -> Result<Deployment, Error> {
     deployment(rows.first().ok_or_else(|| Error::not_found(what))?)
 }
 
-impl TenantRead<'_> {
-    /// A service's deployments, newest first, and the service.
-    ///
-    /// # Errors
-    /// `not_found`, also for another tenant's service.
-    pub async fn list_deployments(
+impl DeploymentReads for TenantRead {
+    async fn list_deployments(
         &self,
         id: ServiceId,
         request: PageRequest,
@@ -128,49 +100,40 @@ impl TenantRead<'_> {
         let [list, count] = page::statements(select, (Column::CreatedAt, Column::Id), request);
         let service = by_id(id).build(DbBackend::Postgres);
         let (actor, [service, list, count]) = self.fetch([service, list, count]).await?;
-        let page = Page::read(&list, &count, request, deployment)?;
+        let page = page::read(&list, &count, request, deployment)?;
         Ok((actor, one(&service)?, page))
     }
 
-    /// The deployment with this id.
-    ///
-    /// # Errors
-    /// `not_found`, also for another tenant's.
-    pub async fn deployment(&self, id: DeploymentId) -> Result<(Actor, Deployment), Error> {
+    async fn deployment(&self, id: DeploymentId) -> Result<(Actor, Deployment), Error> {
         let find = service_deployment::Entity::find_by_id(id.0).build(DbBackend::Postgres);
         let (actor, [rows]) = self.fetch([find]).await?;
         Ok((actor, only(&rows, "deployment")?))
     }
 }
 
-impl TenantTx {
-    /// The service with this id, locked until the transaction ends, and what its deployments say about a new one. The
-    /// first call of a transaction.
-    ///
-    /// # Errors
-    /// `not_found`, also for another tenant's.
-    pub async fn lock_for_deployment(
+impl DeploymentChanges for TenantTx {
+    async fn lock_for_deployment(
         &mut self,
         id: ServiceId,
-    ) -> Result<(Actor, OpenService, DeploymentStanding), Error> {
+    ) -> Result<(Actor, OpenService<StoredConfig>, DeploymentStanding), Error> {
         let [lock, keys] = key_statements(Some(self.tenant()?));
         let standing = Statement::from_sql_and_values(DbBackend::Postgres, STANDING, [id.0.into()]);
         let statements = [lock, keys, locked(id), standing];
         let (actor, [_, keys, service, standing]) = self.enter(statements).await?;
         self.read_keys(&keys).await?;
-        let standing = first(&standing)?.ok_or_else(|| missing("standing"))?;
+        let standing: Standing = first(&standing)?.ok_or_else(|| missing("standing"))?;
+        let standing = DeploymentStanding {
+            in_progress: standing.in_progress,
+            last_hash: standing.last_hash,
+        };
         Ok((actor, one_open(&service, self.keys()?)?, standing))
     }
 
-    /// Makes a deployment for a worker to carry out, and commits; `answer` is what its caller is told.
-    ///
-    /// # Errors
-    /// `deployment_in_progress`.
-    pub async fn insert_deployment(
+    async fn insert_deployment(
         self,
         actor: &Actor,
         new: NewDeployment<'_>,
-        answer: impl FnOnce(&Deployment) -> Answer,
+        answer: impl FnOnce(&Deployment) -> Answer + Send,
     ) -> Result<Deployment, Error> {
         let (tenant, task) = (new.service.tenant_id, Uuid::new_v4());
         let request = new.config.map(|config| {
@@ -205,17 +168,13 @@ impl TenantTx {
         .await
     }
 
-    /// Writes down that there was nothing to do, and commits; `answer` is what its caller is told.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn insert_completed_deployment(
+    async fn insert_completed_deployment(
         self,
         actor: &Actor,
         action: DeploymentAction,
         service: ServiceId,
         place: &JobPlace,
-        answer: impl FnOnce(&Deployment) -> Answer,
+        answer: impl FnOnce(&Deployment) -> Answer + Send,
     ) -> Result<Deployment, Error> {
         let values = [
             service.0.into(),
@@ -232,28 +191,11 @@ impl TenantTx {
         )
         .await
     }
-
-    /// Removes a service with its deployments, has a worker purge what it left in Nomad within `deadline`, and commits.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn delete_service(self, id: ServiceId, deadline: Duration) -> Result<(), Error> {
-        let values = [
-            id.0.into(),
-            json!(Phase::Accepted).into(),
-            deadline.as_secs_f64().into(),
-        ];
-        let delete = Statement::from_sql_and_values(DbBackend::Postgres, DELETE_SERVICE, values);
-        self.finish([delete]).await.map(drop)
-    }
 }
 
 fn requested(action: DeploymentAction, service: ServiceId) -> Statement {
-    audit::event(
-        &format!("service.{action}"),
-        format!("services/{service}"),
-        json!({}),
-    )
+    let (action, resource) = (format!("service.{action}"), format!("services/{service}"));
+    audit::event(Event::new(action, resource, json!({})))
 }
 
 /// What a start keeps of the service, which may change before a worker comes to it.

@@ -4,14 +4,16 @@
 //! While a request runs, its transaction holds an advisory lock on the key. A process that dies takes lock and changes
 //! with it: the key is then as if it had never been sent, and no half-finished entry has to be taken over.
 
-use std::{fmt, time::Duration};
+use std::time::Duration;
 
-use domain::{Error, ErrorKind};
+use domain::{
+    Error, ErrorKind,
+    idempotency::{Answer, Once, replay},
+};
 use entity::idempotency_key;
 use sea_orm::{
-    ActiveValue::Set,
-    DbBackend, EntityTrait, FromQueryResult, QueryResult, QueryTrait, Statement,
-    prelude::{Json, Uuid},
+    ActiveValue::Set, DbBackend, EntityTrait, FromQueryResult, QueryResult, QueryTrait, Statement,
+    prelude::Json,
 };
 
 use crate::{SystemTx, TenantTx, Transaction, rows::first};
@@ -35,48 +37,6 @@ const FIND: &str = "SELECT fingerprint, status, response, location, etag FROM id
 const EXPIRED: &str =
     "DELETE FROM idempotency_keys WHERE created_at <= CURRENT_TIMESTAMP - INTERVAL '24 hours'";
 
-/// A request that is to take effect once.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Once {
-    /// The namespace of the key: the user who sent it.
-    pub owner: Uuid,
-    /// What the client calls the request.
-    pub key: String,
-    /// The same for the same request alone.
-    pub fingerprint: Vec<u8>,
-}
-
-/// What a request was answered with.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The body.
-    pub body: Json,
-    /// The header `Location`.
-    pub location: Option<String>,
-    /// The header `ETag`.
-    pub etag: Option<String>,
-}
-
-/// Travels as the source of an error: nothing is left to be done, this answer was given before.
-#[derive(Debug)]
-struct Replay(Answer);
-
-impl fmt::Display for Replay {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("this request was answered before")
-    }
-}
-
-impl std::error::Error for Replay {}
-
-/// The answer that was given before, where that is what `error` says.
-pub fn replayed(error: &Error) -> Option<&Answer> {
-    let replay = std::error::Error::source(error)?.downcast_ref::<Replay>()?;
-    Some(&replay.0)
-}
-
 #[derive(FromQueryResult)]
 struct Claim {
     claimed: bool,
@@ -92,23 +52,15 @@ struct Stored {
 }
 
 impl TenantTx {
-    /// Makes this transaction the only one that answers the request, where it carries a key. Costs a round trip then.
-    ///
-    /// # Errors
-    /// `idempotency_key_in_use` while another answers it, `idempotency_key_reused` for a key of another request, and the
-    /// error that [`replayed`] recognises for a request that was answered.
-    pub async fn once(&mut self, once: Option<&Once>) -> Result<(), Error> {
-        let Some(once) = once else { return Ok(()) };
+    /// See [`Transaction::once`](domain::ports::Transaction::once).
+    pub(crate) async fn claim(&mut self, once: &Once) -> Result<(), Error> {
         let (_, rows) = self.enter(claiming(CLAIM, once)).await?;
         self.answers(once.clone());
         self.await_key(once, rows).await
     }
 
-    /// Keeps the answer to a request that changed nothing, and commits.
-    ///
-    /// # Errors
-    /// As [`once`](Self::once).
-    pub async fn keep_refusal(mut self, once: &Once, answer: &Answer) -> Result<(), Error> {
+    /// See [`TenantTransaction::keep_refusal`](domain::ports::TenantTransaction::keep_refusal).
+    pub(crate) async fn keep(mut self, once: &Once, answer: &Answer) -> Result<(), Error> {
         let (_, rows) = self.enter(claiming(CLAIM_IN_TURN, once)).await?;
         unanswered(once, &rows)?;
         self.finish([record(once, answer)]).await.map(drop)
@@ -116,32 +68,18 @@ impl TenantTx {
 }
 
 impl SystemTx {
-    /// As [`TenantTx::once`], for a request of nobody who is known.
-    ///
-    /// # Errors
-    /// As [`TenantTx::once`].
-    pub async fn once(&mut self, once: Option<&Once>) -> Result<(), Error> {
-        let Some(once) = once else { return Ok(()) };
+    /// See [`Transaction::once`](domain::ports::Transaction::once).
+    pub(crate) async fn claim(&mut self, once: &Once) -> Result<(), Error> {
         let rows = self.rows(claiming(CLAIM, once)).await?;
         self.answers(once.clone());
         self.await_key(once, rows).await
     }
+}
 
-    /// Removes the answers that are too old to be given again, and commits; how many there were.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn remove_expired_answers(self) -> Result<u64, Error> {
-        let sql =
-            format!("WITH gone AS ({EXPIRED} RETURNING 1) SELECT COUNT(*) AS total FROM gone");
-        let [rows] = self
-            .finish([Statement::from_string(DbBackend::Postgres, sql)])
-            .await?;
-        let removed: Option<Removed> = first(&rows)?;
-        Ok(removed.map_or(0, |removed| {
-            u64::try_from(removed.total).unwrap_or_default()
-        }))
-    }
+/// Removes the answers that are too old to be given again.
+pub(crate) fn remove_expired() -> Statement {
+    let sql = format!("WITH gone AS ({EXPIRED} RETURNING 1) SELECT COUNT(*) AS total FROM gone");
+    Statement::from_string(DbBackend::Postgres, sql)
 }
 
 impl<Context> Transaction<Context> {
@@ -156,11 +94,6 @@ impl<Context> Transaction<Context> {
         }
         unanswered(once, &rows)
     }
-}
-
-#[derive(FromQueryResult)]
-struct Removed {
-    total: i64,
 }
 
 /// What [`CLAIM`] and [`FIND`] found.
@@ -197,7 +130,7 @@ fn unanswered(once: &Once, [claim, found]: &Claimed) -> Result<(), Error> {
         location: stored.location,
         etag: stored.etag,
     };
-    Err(Error::conflict("replayed", "answered before").with_source(Replay(answer)))
+    Err(replay(answer))
 }
 
 /// What takes the place of an answer that has expired and is still there.

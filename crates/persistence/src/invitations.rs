@@ -1,56 +1,28 @@
 //! Invitations to a tenant. What is stored of the token, which its maker is told once, is a hash.
 
-use chrono::{DateTime, Utc};
-use domain::{Error, Role, TenantId, UserId, invitation::NewInvitation, policy::Actor};
+use domain::{
+    Error, Role, TenantId, UserId,
+    audit_log::Event,
+    idempotency::Answer,
+    invitation::{
+        Invitation, NewInvitation, OpenInvitation,
+        ports::{InvitationAcceptance, InvitationChanges, InvitationReads},
+    },
+    page::{Page, PageRequest},
+    policy::Actor,
+    user::{NewUser, User},
+};
 use sea_orm::{
     FromQueryResult, QueryResult, Statement,
     prelude::{DateTime as Timestamp, Uuid},
 };
 
 use crate::{
-    SystemTx, TenantRead, TenantTx, User, audit,
-    idempotency::Answer,
-    page::{Page, PageRequest},
+    SystemTx, TenantRead, TenantTx, audit, page,
     rows::{first, read},
     statement::statement,
-    users::{NewUser, one as user},
+    users::one as user,
 };
-
-/// An invitation, without its token.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Invitation {
-    /// Its identifier.
-    pub id: Uuid,
-    /// Becomes the address of whoever accepts.
-    pub email: String,
-    /// What they may do.
-    pub role: Role,
-    /// Who made it.
-    pub invited_by: UserId,
-    /// Until when it can be accepted.
-    pub expires_at: DateTime<Utc>,
-    /// When it was accepted.
-    pub accepted_at: Option<DateTime<Utc>>,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-}
-
-/// An invitation that can be accepted, as far as the database knows.
-#[derive(Clone, Debug)]
-pub struct OpenInvitation {
-    /// Its identifier.
-    pub id: Uuid,
-    /// The tenant to join.
-    pub tenant: TenantId,
-    /// What the tenant is called.
-    pub tenant_name: String,
-    /// The address of whoever accepts.
-    pub email: String,
-    /// What they may do.
-    pub role: Role,
-    /// Who made it, as they are now.
-    pub inviter: Actor,
-}
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -115,12 +87,8 @@ fn found(rows: &[QueryResult]) -> Result<Option<Invitation>, Error> {
     rows.first().map(invitation).transpose()
 }
 
-impl TenantRead<'_> {
-    /// The tenant's invitations, newest first.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn list_invitations(
+impl InvitationReads for TenantRead {
+    async fn list_invitations(
         &self,
         request: PageRequest,
     ) -> Result<(Actor, Page<Invitation>), Error> {
@@ -129,39 +97,30 @@ impl TenantRead<'_> {
         let list = statement(
             PAGE,
             [
-                after.map(|after| after.created_at).into(),
+                after.map(|after| after.created_at.naive_utc()).into(),
                 after.map(|after| after.id).into(),
                 limit.into(),
             ],
         );
         let (actor, [list, count]) = self.fetch([list, statement(COUNT, [])]).await?;
-        let page = Page::read(&list, &count, request, invitation)?;
+        let page = page::read(&list, &count, request, invitation)?;
         Ok((actor, page))
     }
 
-    /// The invitation with this id, if the tenant has it.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn invitation(&self, id: Uuid) -> Result<(Actor, Option<Invitation>), Error> {
+    async fn invitation(&self, id: Uuid) -> Result<(Actor, Option<Invitation>), Error> {
         let (actor, [rows]) = self.fetch([by_id(id)]).await?;
         Ok((actor, found(&rows)?))
     }
 }
 
-impl TenantTx {
-    /// Makes an invitation by the actor, good for `duration`, and commits. `answer` is what the client is told when it asks
-    /// again.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn insert_invitation(
+impl InvitationChanges for TenantTx {
+    async fn insert_invitation(
         self,
         actor: &Actor,
         new: NewInvitation,
         token_hash: Vec<u8>,
         duration: std::time::Duration,
-        answer: impl FnOnce(&Invitation) -> Answer,
+        answer: impl FnOnce(&Invitation) -> Answer + Send,
     ) -> Result<Invitation, Error> {
         let seconds = i64::try_from(duration.as_secs()).map_err(Error::internal)?;
         let insert = statement(
@@ -181,34 +140,19 @@ impl TenantTx {
         self.finish_answered([insert], one, answer).await
     }
 
-    /// The invitation with this id, if the tenant has it. The first call of a transaction.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn find_invitation(
-        &mut self,
-        id: Uuid,
-    ) -> Result<(Actor, Option<Invitation>), Error> {
+    async fn find_invitation(&mut self, id: Uuid) -> Result<(Actor, Option<Invitation>), Error> {
         let (actor, [rows]) = self.enter([by_id(id)]).await?;
         Ok((actor, found(&rows)?))
     }
 
-    /// Removes an invitation, and commits.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn delete_invitation(self, id: Uuid) -> Result<(), Error> {
+    async fn delete_invitation(self, id: Uuid) -> Result<(), Error> {
         let delete = statement("DELETE FROM invitations WHERE id = $1", [id.into()]);
         self.finish([delete]).await.map(drop)
     }
 }
 
-impl SystemTx {
-    /// The invitation with this token, if it can be accepted, locked until the transaction ends.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn lock_open_invitation(
+impl InvitationAcceptance for SystemTx {
+    async fn lock_open_invitation(
         &self,
         token_hash: Vec<u8>,
     ) -> Result<Option<OpenInvitation>, Error> {
@@ -233,15 +177,11 @@ impl SystemTx {
         }))
     }
 
-    /// Makes the member who accepts `invitation`, and commits. `answer` is what they are told.
-    ///
-    /// # Errors
-    /// `email_taken` or `username_taken`.
-    pub async fn accept_invitation(
+    async fn accept_invitation(
         self,
         invitation: &OpenInvitation,
         member: NewUser,
-        answer: impl FnOnce(&User) -> Answer,
+        answer: impl FnOnce(&User) -> Answer + Send,
     ) -> Result<User, Error> {
         let insert = statement(
             INSERT_MEMBER,
@@ -257,11 +197,11 @@ impl SystemTx {
             ],
         );
         let accept = statement(ACCEPT, [invitation.id.into(), member.id.0.into()]);
-        let event = audit::event(
+        let event = audit::event(Event::new(
             "invitation.accept",
             format!("invitations/{}", invitation.id),
             serde_json::json!({"user_id": member.id}),
-        );
+        ));
         let statements = [insert, accept, event];
         self.finish_answered(statements, |[rows, _, _]| user(&rows), answer)
             .await

@@ -1,36 +1,36 @@
 //! The only place that builds SQL. A tenant's transaction is the repository: its functions stand in one file for each
 //! resource, and none of them takes a tenant id, because the transaction was opened for one.
 
-pub mod api_keys;
-pub mod audit;
+mod api_keys;
+mod audit;
 pub mod audit_export;
-pub mod audit_logs;
+mod audit_logs;
 pub mod audit_seal;
 mod callers;
 mod connection;
 mod deployment_queue;
-pub mod deployments;
+mod deployments;
 pub mod encryption;
 mod error;
-pub mod idempotency;
-pub mod invitations;
+mod idempotency;
+mod invitations;
 pub mod isolation;
-pub mod members;
-pub mod page;
+mod members;
+mod page;
 mod rows;
 mod scope;
-pub mod services;
-pub mod sessions;
-pub mod sign_in;
+mod services;
+mod sessions;
+mod sign_in;
 mod statement;
-pub mod templates;
-pub mod tenants;
-pub mod throttles;
-pub mod users;
+mod store;
+mod templates;
+mod tenants;
+mod throttles;
+mod users;
 
 pub use connection::{
-    Connections, Database, PoolSettings, SystemPurpose, SystemTx, TenantRead, TenantTx, Transaction,
+    Connections, Database, PoolSettings, SystemTx, TenantRead, TenantTx, Transaction,
 };
-pub use scope::{Acting, Credential, Inspection, Origin, SYSTEM_USER, TenantScope};
+pub use encryption::StoredConfig;
 pub use sea_orm::Statement;
-pub use users::User;

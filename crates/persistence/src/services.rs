@@ -1,11 +1,19 @@
 //! Services of the caller's tenant. What is read together is read in one round trip.
 
+use std::time::Duration;
+
 use domain::{
     Error, Limits, Plan, Service, ServiceConfig, ServiceId, ServiceStatus, ServiceType, TenantId,
     UserId,
+    deployment::Phase,
+    idempotency::Answer,
+    page::{Page, PageRequest},
     policy::Actor,
     secret::{Holder, mask},
-    service::{AdmittedService, NewService, ServicePatch},
+    service::{
+        Admission, AdmittedService, NewService, OpenService, ServiceFilter, ServicePatch,
+        ports::{ServiceChanges, ServiceReads},
+    },
 };
 use entity::{service, tenant};
 use sea_orm::{
@@ -19,39 +27,17 @@ use sea_orm::{
 use crate::{
     TenantRead, TenantTx,
     encryption::{StoredConfig, TenantKeys, key_statements, service_row},
-    idempotency::Answer,
-    page::{self, Page, PageRequest},
+    page,
     rows::{first, missing, read, timestamp},
 };
 
-/// Which services to list.
-#[derive(Clone, Debug, Default)]
-pub struct ServiceFilter {
-    /// Of this type.
-    pub service_type: Option<ServiceType>,
-    /// In this state.
-    pub status: Option<ServiceStatus>,
-    /// With this text in the name or the description, in any case.
-    pub text: Option<String>,
-}
-
-/// A tenant as admission sees it: what it may have, and what it has.
-#[derive(Clone, Debug)]
-pub struct Admission {
-    /// What its plan allows.
-    pub limits: Limits,
-    /// Its services.
-    pub services: Vec<AdmittedService>,
-}
-
-/// A service with what only some may see.
-#[derive(Clone, Debug)]
-pub struct OpenService {
-    /// The service.
-    pub service: Service,
-    /// Its configuration with the secret values.
-    pub config: StoredConfig,
-}
+/// A service that was ever started may have left something in Nomad.
+const DELETE_SERVICE: &str = "WITH purge AS ( \
+         INSERT INTO deployment_tasks (tenant_id, service_id, action, nomad_namespace, nomad_job_id, phase, deadline_at) \
+         SELECT tenant_id, service_id, 'purge', nomad_namespace, nomad_job_id, $2, \
+             CURRENT_TIMESTAMP + make_interval(secs => $3) \
+         FROM deployment_tasks WHERE service_id = $1 ORDER BY created_at DESC LIMIT 1 \
+     ) DELETE FROM services WHERE id = $1";
 
 fn service(row: &QueryResult) -> Result<Service, Error> {
     shown(read(row)?)
@@ -79,7 +65,10 @@ pub(crate) fn one(rows: &[QueryResult]) -> Result<Service, Error> {
     service(rows.first().ok_or_else(|| Error::not_found("service"))?)
 }
 
-pub(crate) fn one_open(rows: &[QueryResult], keys: &TenantKeys) -> Result<OpenService, Error> {
+pub(crate) fn one_open(
+    rows: &[QueryResult],
+    keys: &TenantKeys,
+) -> Result<OpenService<StoredConfig>, Error> {
     let row: Option<service::Model> = first(rows)?;
     let row = row.ok_or_else(|| Error::not_found("service"))?;
     let stored = row.config.clone().ok_or_else(|| missing("config"))?;
@@ -91,12 +80,8 @@ pub(crate) fn one_open(rows: &[QueryResult], keys: &TenantKeys) -> Result<OpenSe
     })
 }
 
-impl TenantRead<'_> {
-    /// The tenant's services, newest first, and how many there are.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn list_services(
+impl ServiceReads for TenantRead {
+    async fn list_services(
         &self,
         filter: &ServiceFilter,
         request: PageRequest,
@@ -105,26 +90,20 @@ impl TenantRead<'_> {
         let key = (service::Column::CreatedAt, service::Column::Id);
         let statements = page::statements(select, key, request);
         let (actor, [list, count]) = self.fetch(statements).await?;
-        let page = Page::read(&list, &count, request, service)?;
+        let page = page::read(&list, &count, request, service)?;
         Ok((actor, page))
     }
 
-    /// The service with this id.
-    ///
-    /// # Errors
-    /// `not_found`, also for another tenant's.
-    pub async fn service(&self, id: ServiceId) -> Result<(Actor, Service), Error> {
+    async fn service(&self, id: ServiceId) -> Result<(Actor, Service), Error> {
         let (actor, [rows]) = self.fetch([by_id(id).build(DbBackend::Postgres)]).await?;
         Ok((actor, one(&rows)?))
     }
 }
 
-impl TenantTx {
-    /// What the tenant may have and has, locked so that nobody adds to it meanwhile. The first call of a transaction.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn lock_admission(&mut self) -> Result<(Actor, Admission), Error> {
+impl ServiceChanges for TenantTx {
+    type Config = StoredConfig;
+
+    async fn lock_admission(&mut self) -> Result<(Actor, Admission), Error> {
         let [lock, keys] = key_statements(Some(self.tenant()?));
         let statements = [lock, keys, lock_tenant(), reservations()];
         let (actor, [_, keys, tenant, services]) = self.enter(statements).await?;
@@ -132,14 +111,10 @@ impl TenantTx {
         Ok((actor, admission(&tenant, &services)?))
     }
 
-    /// As [`lock_admission`](Self::lock_admission), and one of the services.
-    ///
-    /// # Errors
-    /// `not_found`, also for another tenant's.
-    pub async fn lock_admission_of(
+    async fn lock_admission_of(
         &mut self,
         id: ServiceId,
-    ) -> Result<(Actor, Admission, OpenService), Error> {
+    ) -> Result<(Actor, Admission, OpenService<StoredConfig>), Error> {
         let [lock, keys] = key_statements(Some(self.tenant()?));
         let statements = [lock, keys, lock_tenant(), reservations(), locked(id)];
         let (actor, [_, keys, tenant, services, rows]) = self.enter(statements).await?;
@@ -148,14 +123,10 @@ impl TenantTx {
         Ok((actor, admission, one_open(&rows, self.keys()?)?))
     }
 
-    /// The service with this id and its configuration with the secret values. The first call of a transaction.
-    ///
-    /// # Errors
-    /// `not_found`, also for another tenant's.
-    pub async fn service_with_secrets(
+    async fn service_with_secrets(
         &mut self,
         id: ServiceId,
-    ) -> Result<(Actor, OpenService), Error> {
+    ) -> Result<(Actor, OpenService<StoredConfig>), Error> {
         let [lock, keys] = key_statements(Some(self.tenant()?));
         let find = by_id(id).build(DbBackend::Postgres);
         let (actor, [_, keys, rows]) = self.enter([lock, keys, find]).await?;
@@ -163,24 +134,16 @@ impl TenantTx {
         Ok((actor, one_open(&rows, self.keys()?)?))
     }
 
-    /// The service with this id, locked until the transaction ends. The first call of a transaction.
-    ///
-    /// # Errors
-    /// `not_found`, also for another tenant's.
-    pub async fn lock_service(&mut self, id: ServiceId) -> Result<(Actor, Service), Error> {
+    async fn lock_service(&mut self, id: ServiceId) -> Result<(Actor, Service), Error> {
         let (actor, [rows]) = self.enter([locked(id)]).await?;
         Ok((actor, one(&rows)?))
     }
 
-    /// Makes a service, and commits; `answer` is what its caller is told.
-    ///
-    /// # Errors
-    /// `type_taken`, `name_taken`.
-    pub async fn insert_service(
+    async fn insert_service(
         self,
         actor: &Actor,
         new: NewService,
-        answer: impl FnOnce(&Service) -> Answer,
+        answer: impl FnOnce(&Service) -> Answer + Send,
     ) -> Result<Service, Error> {
         // Its encrypted values are bound to its id, so the id is known before the row is.
         let (tenant, id) = (self.tenant()?, ServiceId(Uuid::new_v4()));
@@ -201,13 +164,9 @@ impl TenantTx {
             .await
     }
 
-    /// Changes a service, and commits. What was stored before there was encryption is encrypted at the latest now.
-    ///
-    /// # Errors
-    /// `name_taken`.
-    pub async fn update_service(
+    async fn update_service(
         self,
-        current: &OpenService,
+        current: &OpenService<StoredConfig>,
         patch: ServicePatch,
     ) -> Result<Service, Error> {
         let id = current.service.id;
@@ -237,6 +196,16 @@ impl TenantTx {
             .finish([DbBackend::Postgres.build(update.returning_all())])
             .await?;
         one(&rows)
+    }
+
+    async fn delete_service(self, id: ServiceId, deadline: Duration) -> Result<(), Error> {
+        let values = [
+            id.0.into(),
+            serde_json::json!(Phase::Accepted).into(),
+            deadline.as_secs_f64().into(),
+        ];
+        let delete = Statement::from_sql_and_values(DbBackend::Postgres, DELETE_SERVICE, values);
+        self.finish([delete]).await.map(drop)
     }
 }
 

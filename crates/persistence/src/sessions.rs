@@ -3,38 +3,26 @@
 
 use std::net::IpAddr;
 
-use chrono::{DateTime, Utc};
-use domain::{Error, UserId, policy::Actor};
+use domain::{
+    Acting, Credential, Error, UserId,
+    audit_log::Event,
+    idempotency::Answer,
+    page::{Page, PageRequest},
+    policy::Actor,
+    session::{Attempt, Credentials, OwnSession, ThrottlePolicy, ports::OwnAccount},
+};
 use sea_orm::{
     FromQueryResult, QueryResult, Statement,
     prelude::{DateTime as Timestamp, Uuid},
 };
 
 use crate::{
-    Acting, Credential, SystemTx, audit,
-    idempotency::Answer,
-    page::{Page, PageRequest},
+    SystemTx, audit, page,
     rows::{first, missing, read},
-    sign_in::{self, Credentials},
+    sign_in,
     statement::statement,
+    throttles,
 };
-
-/// A session, as its user recognises it.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct OwnSession {
-    /// Its identifier.
-    pub id: Uuid,
-    /// Where it was used from last.
-    pub ip_address: Option<IpAddr>,
-    /// What the client called itself then.
-    pub user_agent: Option<String>,
-    /// When it was begun.
-    pub created_at: DateTime<Utc>,
-    /// When its tokens were exchanged last.
-    pub last_used_at: DateTime<Utc>,
-    /// When it ends unless its tokens are exchanged before.
-    pub expires_at: DateTime<Utc>,
-}
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -94,12 +82,25 @@ fn end_sessions(user: UserId, kept: Option<Uuid>) -> Statement {
     statement(END_OTHERS, [user.0.into(), kept.into()])
 }
 
-impl SystemTx {
-    /// The sessions of whoever acts, newest first.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn list_sessions(
+impl OwnAccount for SystemTx {
+    async fn count_password(
+        self,
+        user: UserId,
+        address: Option<IpAddr>,
+        policy: &ThrottlePolicy,
+    ) -> Result<Attempt, Error> {
+        let subjects = [
+            format!("password {user}"),
+            throttles::network_subject(address),
+        ];
+        self.count(subjects, policy).await
+    }
+
+    async fn take_back(&self, attempt: &Attempt) -> Result<(), Error> {
+        self.rows([throttles::take_back(attempt)]).await.map(drop)
+    }
+
+    async fn list_sessions(
         &self,
         acting: &Acting,
         credential: &Credential,
@@ -112,7 +113,7 @@ impl SystemTx {
             &format!("{SELECT} {ALIVE} {PAGE}"),
             [
                 user.0.into(),
-                after.map(|after| after.created_at).into(),
+                after.map(|after| after.created_at.naive_utc()).into(),
                 after.map(|after| after.id).into(),
                 limit.into(),
             ],
@@ -122,26 +123,18 @@ impl SystemTx {
             [user.0.into()],
         );
         let (actor, [list, count]) = self.enter(acting, credential, [list, count]).await?;
-        let page = Page::read(&list, &count, request, session)?;
+        let page = page::read(&list, &count, request, session)?;
         Ok((actor, page))
     }
 
-    /// Ends one session of a user; whether there was one.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn end_session_of(&self, user: UserId, id: Uuid) -> Result<bool, Error> {
+    async fn end_session_of(&self, user: UserId, id: Uuid) -> Result<bool, Error> {
         let [rows] = self
             .rows([statement(END, [user.0.into(), id.into()])])
             .await?;
         changed(&rows)
     }
 
-    /// Whoever acts, and what their password is compared with.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn own_credentials(
+    async fn own_credentials(
         &self,
         acting: &Acting,
         credential: &Credential,
@@ -153,26 +146,21 @@ impl SystemTx {
         Ok((actor, found))
     }
 
-    /// Replaces a user's password, which must still be `outdated`, ends every session but `kept`, and commits. `answer` is
-    /// what the client is told.
-    ///
-    /// # Errors
-    /// `password_changed` where it was changed meanwhile.
-    pub async fn change_password(
+    async fn change_password(
         self,
         user: UserId,
         outdated: &str,
         current: String,
         kept: Option<Uuid>,
-        answer: impl FnOnce(&()) -> Answer,
+        answer: impl FnOnce(&()) -> Answer + Send,
     ) -> Result<(), Error> {
         let values = [user.0.into(), outdated.into(), current.into()];
         let set = statement(SET_PASSWORD, values);
-        let event = audit::event(
+        let event = audit::event(Event::new(
             "user.password_change",
             format!("users/{user}"),
             serde_json::json!({}),
-        );
+        ));
         let statements = [set, end_sessions(user, kept), event];
         let [set, _, _] = self.rows(statements).await?;
         if !changed(&set)? {

@@ -1,6 +1,15 @@
 //! Who signs in, and the refresh tokens that keep a session. Nobody is known yet, so this works across tenants.
 
-use domain::{Error, TenantId, UserId};
+use std::net::IpAddr;
+
+use domain::{
+    Error, TenantId, UserId,
+    audit_log::Event,
+    session::{
+        Applicant, Attempt, Credentials, NewRefreshToken, Session, ThrottlePolicy, TokenOwner,
+        ports::SignIns,
+    },
+};
 use entity::{refresh_token, user};
 use sea_orm::{
     ActiveValue::Set,
@@ -10,24 +19,12 @@ use sea_orm::{
 };
 
 use crate::{
-    Origin, SystemTx, User,
+    SystemTx, audit,
     rows::{first, read},
     scope::printable,
     statement::statement,
+    throttles, users,
 };
-
-/// What a password is compared with, and whose it is.
-#[derive(Clone, Debug)]
-pub struct Credentials {
-    /// The user, as the API shows it.
-    pub user: User,
-    /// The stored hash, in PHC or bcrypt form.
-    pub password_hash: String,
-    /// Whether user and tenant may sign in at all.
-    pub is_active: bool,
-    /// What the tenant is called, if there is one.
-    pub tenant_name: Option<String>,
-}
 
 #[derive(FromQueryResult)]
 struct Standing {
@@ -48,27 +45,24 @@ const REDEEM: &str = "UPDATE refresh_tokens SET used_at = CURRENT_TIMESTAMP \
 const OWNER: &str = "SELECT u.id, u.tenant_id FROM refresh_tokens r JOIN users u ON u.id = r.user_id \
      WHERE r.token_hash = $1";
 
+/// Whether the user has signed in from this network lately.
+const IS_KNOWN: &str = "SELECT EXISTS (SELECT FROM refresh_tokens r JOIN users u ON u.id = r.user_id \
+     WHERE (u.email = $1 OR u.username = $1) AND r.created_at > CURRENT_TIMESTAMP - INTERVAL '30 days' \
+       AND r.ip_address::inet <<= $2::text::cidr) AS is_known";
+
 const END: &str = "UPDATE refresh_tokens SET revoked_at = CURRENT_TIMESTAMP \
      WHERE used_at IS NULL AND revoked_at IS NULL";
 
-/// A session: the refresh tokens that follow from one sign-in.
-#[derive(Clone, Copy, Debug, Eq, FromQueryResult, PartialEq)]
-pub struct Session {
-    /// The same for every token of the session.
-    pub family_id: Uuid,
-    /// Whose session it is.
-    pub user_id: Uuid,
-    /// When it was begun.
-    pub signed_in_at: DateTime,
+#[derive(FromQueryResult)]
+struct Known {
+    is_known: bool,
 }
 
-/// Whom a refresh token was given to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct TokenOwner {
-    /// The user.
-    pub user: UserId,
-    /// The user's tenant, if any.
-    pub tenant: Option<TenantId>,
+#[derive(FromQueryResult)]
+struct SessionRow {
+    family_id: Uuid,
+    user_id: Uuid,
+    signed_in_at: DateTime,
 }
 
 #[derive(FromQueryResult)]
@@ -77,12 +71,72 @@ struct OwnerRow {
     tenant_id: Option<Uuid>,
 }
 
-impl SystemTx {
-    /// Whom a refresh token was given to, however long ago, and commits.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn find_token_owner(self, hash: Vec<u8>) -> Result<Option<TokenOwner>, Error> {
+impl SignIns for SystemTx {
+    async fn find_applicant(
+        &self,
+        login: &str,
+        address: Option<IpAddr>,
+    ) -> Result<Applicant, Error> {
+        let network = address.map(throttles::network_of);
+        let values = [login.into(), network.clone().into()];
+        let known = Statement::from_sql_and_values(DbBackend::Postgres, IS_KNOWN, values);
+        let [found, known] = self.rows([find_credentials(login), known]).await?;
+        let credentials = credentials(&found)?;
+        let known = first::<Known>(&known)?.is_some_and(|known| known.is_known);
+        let mut account = match &credentials {
+            Some(found) => format!("account {}", found.user.id),
+            None => format!("account {login}"),
+        };
+        if let (true, Some(network)) = (known, &network) {
+            account = format!("{account} from {network}");
+        }
+        let network = throttles::network_subject(address);
+        Ok(Applicant {
+            credentials,
+            account,
+            network,
+        })
+    }
+
+    async fn count_sign_in(
+        self,
+        applicant: &Applicant,
+        policy: &ThrottlePolicy,
+    ) -> Result<Attempt, Error> {
+        let subjects = [applicant.account.clone(), applicant.network.clone()];
+        self.count(subjects, policy).await
+    }
+
+    async fn replace_password_hash(
+        &self,
+        user: UserId,
+        outdated: &str,
+        current: String,
+    ) -> Result<(), Error> {
+        let replace = replace_password_hash(user, outdated, current);
+        self.rows([replace]).await.map(drop)
+    }
+
+    async fn begin_session(
+        self,
+        token: NewRefreshToken,
+        attempt: &Attempt,
+        event: Event,
+    ) -> Result<(), Error> {
+        let insert = insert_refresh_token(token);
+        let statements = [insert, audit::event(event), throttles::take_back(attempt)];
+        self.finish(statements).await.map(drop)
+    }
+
+    async fn continue_session(self, token: NewRefreshToken) -> Result<(), Error> {
+        self.finish([insert_refresh_token(token)]).await.map(drop)
+    }
+
+    async fn end_session(self, hash: Vec<u8>) -> Result<(), Error> {
+        self.finish([end_session(hash)]).await.map(drop)
+    }
+
+    async fn find_token_owner(self, hash: Vec<u8>) -> Result<Option<TokenOwner>, Error> {
         let [rows] = self.finish([statement(OWNER, [hash.into()])]).await?;
         let row: Option<OwnerRow> = first(&rows)?;
         Ok(row.map(|row| TokenOwner {
@@ -91,25 +145,22 @@ impl SystemTx {
         }))
     }
 
-    /// Uses a refresh token of `user` up, once. Without a session it is not good.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn redeem_refresh_token(
+    async fn redeem_refresh_token(
         &self,
         hash: Vec<u8>,
         user: UserId,
     ) -> Result<(Option<Session>, Option<Credentials>), Error> {
         let redeem = statement(REDEEM, [hash.into()]);
         let [session, user] = self.rows([redeem, find_credentials_of(user)]).await?;
-        Ok((first(&session)?, credentials(&user)?))
+        let session = first::<SessionRow>(&session)?.map(|row| Session {
+            family_id: row.family_id,
+            user: UserId(row.user_id),
+            signed_in_at: row.signed_in_at.and_utc(),
+        });
+        Ok((session, credentials(&user)?))
     }
 
-    /// Ends the session of a refresh token that has been used already; which one, if it had not ended before.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn end_reused_session(&self, hash: Vec<u8>) -> Result<Option<Uuid>, Error> {
+    async fn end_reused_session(&self, hash: Vec<u8>) -> Result<Option<Uuid>, Error> {
         let sql = format!(
             "{END} AND family_id = (SELECT family_id FROM refresh_tokens WHERE token_hash = $1 \
                  AND used_at IS NOT NULL) \
@@ -132,7 +183,7 @@ pub(crate) fn credentials(rows: &[QueryResult]) -> Result<Option<Credentials>, E
     };
     let standing: Standing = read(row)?;
     Ok(Some(Credentials {
-        user: read::<user::Model>(row)?.try_into()?,
+        user: users::of_row(read(row)?)?,
         password_hash: standing.password,
         is_active: standing.may_sign_in,
         tenant_name: standing.tenant_name,
@@ -151,7 +202,7 @@ pub(crate) fn find_credentials_of(user: UserId) -> Statement {
 }
 
 /// Replaces an outdated hash, unless the password was changed meanwhile.
-pub fn replace_password_hash(user: UserId, outdated: &str, current: String) -> Statement {
+fn replace_password_hash(user: UserId, outdated: &str, current: String) -> Statement {
     user::Entity::update_many()
         .set(user::ActiveModel {
             password: Set(current),
@@ -165,19 +216,15 @@ pub fn replace_password_hash(user: UserId, outdated: &str, current: String) -> S
         .build(DbBackend::Postgres)
 }
 
-/// Adds a token to a session, given out to `origin`.
-pub fn insert_refresh_token(
-    session: Session,
-    hash: Vec<u8>,
-    expires_at: DateTime,
-    origin: &Origin,
-) -> Statement {
+/// Adds a token to its session.
+fn insert_refresh_token(token: NewRefreshToken) -> Statement {
+    let (session, origin) = (token.session, token.origin);
     Insert::one(refresh_token::ActiveModel {
         family_id: Set(session.family_id),
-        user_id: Set(session.user_id),
-        token_hash: Set(hash),
-        expires_at: Set(expires_at),
-        signed_in_at: Set(session.signed_in_at),
+        user_id: Set(session.user.0),
+        token_hash: Set(token.hash),
+        expires_at: Set(token.expires_at.naive_utc()),
+        signed_in_at: Set(session.signed_in_at.naive_utc()),
         ip_address: Set(origin.ip_address.map(|address| address.to_string())),
         user_agent: Set(origin
             .user_agent
@@ -189,7 +236,7 @@ pub fn insert_refresh_token(
 }
 
 /// Ends the session a token belongs to.
-pub fn end_session(hash: Vec<u8>) -> Statement {
+fn end_session(hash: Vec<u8>) -> Statement {
     let sql = format!(
         "{END} AND family_id = (SELECT family_id FROM refresh_tokens WHERE token_hash = $1)"
     );

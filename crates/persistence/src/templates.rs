@@ -1,10 +1,11 @@
 //! Templates of services: everybody's public ones, and those of the caller's tenant.
 
 use domain::{
-    Error, ServiceType, UserId,
+    Error, UserId,
+    page::{Page, PageRequest},
     policy::Actor,
     secret::{Holder, mask},
-    service_template::ServiceTemplate,
+    service_template::{ServiceTemplate, TemplateFilter, ports::TemplateReads},
 };
 use entity::service_template::{Column, Entity, Model};
 use sea_orm::{
@@ -14,24 +15,10 @@ use sea_orm::{
 };
 
 use crate::{
-    TenantRead,
-    page::{self, Page, PageRequest},
+    TenantRead, page,
     rows::{missing, read, timestamp},
     services::{containing, stored_type, type_of},
 };
-
-/// Which templates to list.
-#[derive(Clone, Debug, Default)]
-pub struct TemplateFilter {
-    /// Filed under this.
-    pub category: Option<String>,
-    /// For services of this type.
-    pub service_type: Option<ServiceType>,
-    /// With this tag.
-    pub tag: Option<String>,
-    /// With this text in the name or the description, in any case.
-    pub text: Option<String>,
-}
 
 fn template(row: &QueryResult) -> Result<ServiceTemplate, Error> {
     let row: Model = read(row)?;
@@ -54,12 +41,8 @@ fn template(row: &QueryResult) -> Result<ServiceTemplate, Error> {
     })
 }
 
-impl TenantRead<'_> {
-    /// The templates the tenant may use, newest first, and how many there are.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn list_templates(
+impl TemplateReads for TenantRead {
+    async fn list_templates(
         &self,
         filter: &TemplateFilter,
         request: PageRequest,
@@ -67,15 +50,11 @@ impl TenantRead<'_> {
         let select = Entity::find().filter(condition(filter));
         let statements = page::statements(select, (Column::CreatedAt, Column::Id), request);
         let (actor, [list, count]) = self.fetch(statements).await?;
-        let page = Page::read(&list, &count, request, template)?;
+        let page = page::read(&list, &count, request, template)?;
         Ok((actor, page))
     }
 
-    /// The template with this id.
-    ///
-    /// # Errors
-    /// `not_found`, also for one that another tenant keeps to itself.
-    pub async fn template(&self, id: Uuid) -> Result<(Actor, ServiceTemplate), Error> {
+    async fn template(&self, id: Uuid) -> Result<(Actor, ServiceTemplate), Error> {
         let find = Entity::find_by_id(id).build(DbBackend::Postgres);
         let (actor, [rows]) = self.fetch([find]).await?;
         let row = rows.first().ok_or_else(|| Error::not_found("template"))?;

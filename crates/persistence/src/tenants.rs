@@ -1,7 +1,16 @@
 //! Tenants: one's own, and the platform's list of them.
 
-use chrono::{DateTime, Utc};
-use domain::{Error, Plan, TenantId, policy::Actor, tenant::TenantChange};
+use domain::{
+    Error, TenantId,
+    audit_log::Event,
+    idempotency::Answer,
+    page::{Page, PageRequest},
+    policy::Actor,
+    tenant::{
+        Tenant, TenantChange,
+        ports::{TenantAdministration, TenantChanges, TenantReads},
+    },
+};
 use entity::tenant::{ActiveModel, Column, Entity, Model};
 use sea_orm::{
     ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryResult, QuerySelect,
@@ -9,58 +18,27 @@ use sea_orm::{
 };
 
 use crate::{
-    SystemTx, TenantRead, TenantTx, audit,
-    idempotency::Answer,
-    page::{self, Page, PageRequest},
+    SystemTx, TenantRead, TenantTx, audit, page,
     rows::{first, missing, read, timestamp},
 };
 
-/// A tenant.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Tenant {
-    /// Its identifier.
-    pub id: TenantId,
-    /// What people call it.
-    pub name: String,
-    /// Stands for it in addresses.
-    pub slug: String,
-    /// For people.
-    pub description: Option<String>,
-    /// A host name that is its own.
-    pub domain: Option<String>,
-    /// Whether it is not suspended.
-    pub is_active: bool,
-    /// What it pays for.
-    pub plan: Plan,
-    /// How many services it may have.
-    pub max_services: u32,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When it was last changed.
-    pub updated_at: DateTime<Utc>,
-}
-
-impl TryFrom<Model> for Tenant {
-    type Error = Error;
-
-    fn try_from(row: Model) -> Result<Self, Error> {
-        let plan = row.plan.ok_or_else(|| missing("plan"))?;
-        Ok(Self {
-            id: TenantId(row.id),
-            name: row.name,
-            slug: row.slug,
-            description: row.description,
-            domain: row.domain,
-            is_active: row.is_active.unwrap_or_default(),
-            plan: crate::services::plan_of(plan),
-            max_services: row
-                .max_services
-                .and_then(|count| u32::try_from(count).ok())
-                .ok_or_else(|| missing("max_services"))?,
-            created_at: timestamp(row.created_at)?,
-            updated_at: timestamp(row.updated_at)?,
-        })
-    }
+fn of_row(row: Model) -> Result<Tenant, Error> {
+    let plan = row.plan.ok_or_else(|| missing("plan"))?;
+    Ok(Tenant {
+        id: TenantId(row.id),
+        name: row.name,
+        slug: row.slug,
+        description: row.description,
+        domain: row.domain,
+        is_active: row.is_active.unwrap_or_default(),
+        plan: crate::services::plan_of(plan),
+        max_services: row
+            .max_services
+            .and_then(|count| u32::try_from(count).ok())
+            .ok_or_else(|| missing("max_services"))?,
+        created_at: timestamp(row.created_at)?,
+        updated_at: timestamp(row.updated_at)?,
+    })
 }
 
 fn by_id(id: TenantId) -> Statement {
@@ -84,15 +62,11 @@ fn updated(id: TenantId, row: ActiveModel) -> Statement {
 
 fn one(rows: &[QueryResult]) -> Result<Tenant, Error> {
     let row: Option<Model> = first(rows)?;
-    row.ok_or_else(|| Error::not_found("tenant"))?.try_into()
+    of_row(row.ok_or_else(|| Error::not_found("tenant"))?)
 }
 
-impl TenantRead<'_> {
-    /// The caller's tenant.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn own_tenant(&self) -> Result<(Actor, Tenant), Error> {
+impl TenantReads for TenantRead {
+    async fn own_tenant(&self) -> Result<(Actor, Tenant), Error> {
         let (actor, [rows]) = self
             .fetch([Entity::find().build(DbBackend::Postgres)])
             .await?;
@@ -100,22 +74,14 @@ impl TenantRead<'_> {
     }
 }
 
-impl TenantTx {
-    /// The caller's tenant, locked until the transaction ends. The first call of a transaction.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn lock_own_tenant(&mut self) -> Result<(Actor, Tenant), Error> {
+impl TenantChanges for TenantTx {
+    async fn lock_own_tenant(&mut self) -> Result<(Actor, Tenant), Error> {
         let lock = crate::services::lock_tenant();
         let (actor, [rows]) = self.enter([lock]).await?;
         Ok((actor, one(&rows)?))
     }
 
-    /// Changes the tenant, and commits.
-    ///
-    /// # Errors
-    /// `domain_taken`.
-    pub async fn update_tenant(self, id: TenantId, change: TenantChange) -> Result<Tenant, Error> {
+    async fn update_tenant(self, id: TenantId, change: TenantChange) -> Result<Tenant, Error> {
         let row = ActiveModel {
             name: change.name.map_or_else(Default::default, Set),
             description: change.description.map_or_else(Default::default, Set),
@@ -127,52 +93,36 @@ impl TenantTx {
     }
 }
 
-impl SystemTx {
-    /// Every tenant, newest first.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn list_tenants(&self, request: PageRequest) -> Result<Page<Tenant>, Error> {
+impl TenantAdministration for SystemTx {
+    async fn list_tenants(&self, request: PageRequest) -> Result<Page<Tenant>, Error> {
         let statements = page::statements(Entity::find(), (Column::CreatedAt, Column::Id), request);
         let [list, count] = self.rows(statements).await?;
-        Page::read(&list, &count, request, |row| read::<Model>(row)?.try_into())
+        page::read(&list, &count, request, |row| of_row(read(row)?))
     }
 
-    /// The tenant with this id.
-    ///
-    /// # Errors
-    /// `not_found`.
-    pub async fn tenant(&self, id: TenantId) -> Result<Tenant, Error> {
+    async fn tenant(&self, id: TenantId) -> Result<Tenant, Error> {
         let [rows] = self.rows([by_id(id)]).await?;
         one(&rows)
     }
 
-    /// The tenant with this id, locked until the transaction ends.
-    ///
-    /// # Errors
-    /// `not_found`.
-    pub async fn lock_tenant(&self, id: TenantId) -> Result<Tenant, Error> {
+    async fn lock_tenant(&self, id: TenantId) -> Result<Tenant, Error> {
         let [rows] = self.rows([locked(id)]).await?;
         one(&rows)
     }
 
-    /// Lets a tenant's members and keys in or keeps them out, records that as `action`, and commits. `answer` is what the
-    /// client is told.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn set_tenant_active(
+    async fn set_tenant_active(
         self,
         id: TenantId,
         is_active: bool,
         action: &str,
-        answer: impl FnOnce(&Tenant) -> Answer,
+        answer: impl FnOnce(&Tenant) -> Answer + Send,
     ) -> Result<Tenant, Error> {
         let row = ActiveModel {
             is_active: Set(Some(is_active)),
             ..Default::default()
         };
-        let event = audit::event(action, format!("tenants/{id}"), serde_json::json!({}));
+        let resource = format!("tenants/{id}");
+        let event = audit::event(Event::new(action, resource, serde_json::json!({})));
         let statements = [updated(id, row), event];
         self.finish_answered(statements, |[rows, _]| one(&rows), answer)
             .await

@@ -7,53 +7,21 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use domain::{Error, ErrorKind, UserId, api_key::Network};
+use domain::{
+    Error, ErrorKind,
+    api_key::Network,
+    ports::Transaction as _,
+    session::{Attempt, ThrottlePolicy},
+};
 use sea_orm::{DbBackend, FromQueryResult, Statement, prelude::Uuid};
 
 use crate::{
     SystemTx,
     rows::{first, missing},
-    sign_in::{self, Credentials},
 };
 
 /// A client with IPv6 has a whole network of this many bits to itself.
 const IPV6_CLIENT: u8 = 64;
-
-/// How attempts are put off.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ThrottlePolicy {
-    /// The attempt at an account that brings the first delay.
-    pub account_attempts: u32,
-    /// The attempt from a network that brings the first delay.
-    pub network_attempts: u32,
-    /// How long the first delay is; each further one is twice as long.
-    pub first_delay: Duration,
-    /// How long a delay is at most.
-    pub max_delay: Duration,
-    /// How long after the last attempt the attempts are forgotten.
-    pub forget_after: Duration,
-}
-
-/// An attempt that was counted and may go on.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Attempt {
-    id: Uuid,
-    subjects: Vec<String>,
-}
-
-/// Who is known from where, before it is counted.
-#[derive(Clone, Debug)]
-pub struct Applicant {
-    /// The user, if there is one.
-    pub credentials: Option<Credentials>,
-    account: String,
-    network: String,
-}
-
-/// Whether the user has signed in from this network lately.
-const IS_KNOWN: &str = "SELECT EXISTS (SELECT FROM refresh_tokens r JOIN users u ON u.id = r.user_id \
-     WHERE (u.email = $1 OR u.username = $1) AND r.created_at > CURRENT_TIMESTAMP - INTERVAL '30 days' \
-       AND r.ip_address::inet <<= $2::text::cidr) AS is_known";
 
 /// Counts an attempt, unless it comes before the last delay is over.
 const COUNT: &str = "INSERT INTO sign_in_throttles AS t (subject, attempts, last_attempt, blocked_until, expires_at) \
@@ -78,13 +46,8 @@ const TAKE_BACK: &str = "UPDATE sign_in_throttles SET attempts = GREATEST(attemp
          blocked_until = CASE WHEN last_attempt = $1 THEN NULL ELSE blocked_until END \
      WHERE subject IN (sha256(convert_to($2::text, 'UTF8')), sha256(convert_to($3::text, 'UTF8')))";
 
-const EXPIRED: &str = "WITH gone AS (DELETE FROM sign_in_throttles WHERE expires_at <= CURRENT_TIMESTAMP RETURNING 1) \
+pub(crate) const EXPIRED: &str = "WITH gone AS (DELETE FROM sign_in_throttles WHERE expires_at <= CURRENT_TIMESTAMP RETURNING 1) \
      SELECT COUNT(*) AS total FROM gone";
-
-#[derive(FromQueryResult)]
-struct Known {
-    is_known: bool,
-}
 
 #[derive(FromQueryResult)]
 struct Counted {
@@ -92,13 +55,8 @@ struct Counted {
     seconds: i64,
 }
 
-#[derive(FromQueryResult)]
-struct Removed {
-    total: i64,
-}
-
 /// The network of the client at `address`.
-fn network_of(address: IpAddr) -> String {
+pub(crate) fn network_of(address: IpAddr) -> String {
     let length = match address.to_canonical() {
         IpAddr::V4(_) => u8::MAX,
         IpAddr::V6(_) => IPV6_CLIENT,
@@ -106,7 +64,7 @@ fn network_of(address: IpAddr) -> String {
     Network::around(address, length).to_string()
 }
 
-fn network_subject(address: Option<IpAddr>) -> String {
+pub(crate) fn network_subject(address: Option<IpAddr>) -> String {
     let network = address.map_or_else(|| "unknown".to_owned(), network_of);
     format!("network {network}")
 }
@@ -128,7 +86,7 @@ fn count(id: Uuid, subject: &str, attempts: u32, policy: &ThrottlePolicy) -> Sta
 }
 
 /// Takes an attempt back that was none to guess. Sent among the statements of a transaction of the system role.
-pub fn take_back(attempt: &Attempt) -> Statement {
+pub(crate) fn take_back(attempt: &Attempt) -> Statement {
     let subject = |place| attempt.subjects.get(place).map(String::as_str);
     Statement::from_sql_and_values(
         DbBackend::Postgres,
@@ -138,64 +96,11 @@ pub fn take_back(attempt: &Attempt) -> Statement {
 }
 
 impl SystemTx {
-    /// Who it is that gives this username or email address, in lower case, from `address`.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn find_applicant(
-        &self,
-        login: &str,
-        address: Option<IpAddr>,
-    ) -> Result<Applicant, Error> {
-        let network = address.map(network_of);
-        let values = [login.into(), network.clone().into()];
-        let known = Statement::from_sql_and_values(DbBackend::Postgres, IS_KNOWN, values);
-        let [found, known] = self.rows([sign_in::find_credentials(login), known]).await?;
-        let credentials = sign_in::credentials(&found)?;
-        let known = first::<Known>(&known)?.is_some_and(|known| known.is_known);
-        let mut account = match &credentials {
-            Some(found) => format!("account {}", found.user.id),
-            None => format!("account {login}"),
-        };
-        if let (true, Some(network)) = (known, &network) {
-            account = format!("{account} from {network}");
-        }
-        let network = network_subject(address);
-        Ok(Applicant {
-            credentials,
-            account,
-            network,
-        })
-    }
-
-    /// Counts an attempt of `applicant` to sign in, and commits.
-    ///
-    /// # Errors
-    /// `too_many_attempts`, with the time after which another is worth it.
-    pub async fn count_sign_in(
+    pub(crate) async fn count(
         self,
-        applicant: &Applicant,
+        subjects: [String; 2],
         policy: &ThrottlePolicy,
     ) -> Result<Attempt, Error> {
-        let subjects = [applicant.account.clone(), applicant.network.clone()];
-        self.count(subjects, policy).await
-    }
-
-    /// Counts an attempt to guess the password of a user who is signed in, and commits.
-    ///
-    /// # Errors
-    /// As [`count_sign_in`](Self::count_sign_in).
-    pub async fn count_password(
-        self,
-        user: UserId,
-        address: Option<IpAddr>,
-        policy: &ThrottlePolicy,
-    ) -> Result<Attempt, Error> {
-        let subjects = [format!("password {user}"), network_subject(address)];
-        self.count(subjects, policy).await
-    }
-
-    async fn count(self, subjects: [String; 2], policy: &ThrottlePolicy) -> Result<Attempt, Error> {
         let id = Uuid::new_v4();
         let [account, network] = &subjects;
         let statements = [
@@ -224,16 +129,5 @@ impl SystemTx {
         let detail = format!("too many attempts; try again in {} s", wait.as_secs());
         let error = Error::new(ErrorKind::RateLimited, "too_many_attempts", detail);
         Err(error.with_retry_after(wait))
-    }
-
-    /// Removes the attempts that are forgotten, and commits; for how many accounts and networks there were any.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn remove_forgotten_attempts(self) -> Result<u64, Error> {
-        let statement = Statement::from_string(DbBackend::Postgres, EXPIRED);
-        let [rows] = self.finish([statement]).await?;
-        let removed: Option<Removed> = first(&rows)?;
-        Ok(removed.map_or(0, |removed| removed.total.unsigned_abs()))
     }
 }

@@ -1,9 +1,15 @@
 //! Users: members of a tenant, and the platform's list of them.
 
-use chrono::{DateTime, Utc};
 use domain::{
-    BillingCycle, Error, Limits, Plan, Role, SubscriptionStatus, TenantId, UserId, policy::Actor,
-    user::ProfileChange,
+    Acting, BillingCycle, Credential, Error, Limits, Plan, Role, SYSTEM_USER, SubscriptionStatus,
+    TenantId, UserId,
+    idempotency::Answer,
+    page::{Page, PageRequest},
+    policy::Actor,
+    user::{
+        NewUser, ProfileChange, User,
+        ports::{Registering, UserAdministration},
+    },
 };
 use entity::user;
 use sea_orm::{
@@ -15,74 +21,25 @@ use sea_orm::{
 };
 
 use crate::{
-    Acting, Credential, SYSTEM_USER, SystemTx, TenantRead, TenantTx,
+    SystemTx,
     encryption::insert_keys,
-    idempotency::Answer,
-    page::{self, Page, PageRequest},
+    page,
     rows::{missing, read, timestamp},
 };
 
-/// A user, without the password.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct User {
-    /// Its identifier.
-    pub id: UserId,
-    /// In lower case, unique in the whole product.
-    pub email: String,
-    /// In lower case, unique in the whole product.
-    pub username: String,
-    /// Given name.
-    pub first_name: Option<String>,
-    /// Family name.
-    pub last_name: Option<String>,
-    /// What the user may do.
-    pub role: Role,
-    /// Whether the user may sign in.
-    pub is_active: bool,
-    /// The user's tenant; a platform administrator has none.
-    pub tenant: Option<TenantId>,
-    /// When the user was made.
-    pub created_at: DateTime<Utc>,
-    /// When the user was last changed.
-    pub updated_at: DateTime<Utc>,
-}
-
-/// A user to be made.
-#[derive(Clone, Debug)]
-pub struct NewUser {
-    /// Its identifier, known before it is made so that the audit can name who registers.
-    pub id: UserId,
-    /// In lower case.
-    pub email: String,
-    /// In lower case.
-    pub username: String,
-    /// In PHC form.
-    pub password_hash: String,
-    /// Given name.
-    pub first_name: Option<String>,
-    /// Family name.
-    pub last_name: Option<String>,
-    /// What the user may do.
-    pub role: Role,
-}
-
-impl TryFrom<user::Model> for User {
-    type Error = Error;
-
-    fn try_from(row: user::Model) -> Result<Self, Error> {
-        Ok(Self {
-            id: UserId(row.id),
-            email: row.email,
-            username: row.username,
-            first_name: row.first_name,
-            last_name: row.last_name,
-            role: role(row.role.ok_or_else(|| missing("role"))?),
-            is_active: row.is_active.unwrap_or_default(),
-            tenant: row.tenant_id.map(TenantId),
-            created_at: timestamp(row.created_at)?,
-            updated_at: timestamp(row.updated_at)?,
-        })
-    }
+pub(crate) fn of_row(row: user::Model) -> Result<User, Error> {
+    Ok(User {
+        id: UserId(row.id),
+        email: row.email,
+        username: row.username,
+        first_name: row.first_name,
+        last_name: row.last_name,
+        role: role(row.role.ok_or_else(|| missing("role"))?),
+        is_active: row.is_active.unwrap_or_default(),
+        tenant: row.tenant_id.map(TenantId),
+        created_at: timestamp(row.created_at)?,
+        updated_at: timestamp(row.updated_at)?,
+    })
 }
 
 fn role(stored: user::Role) -> Role {
@@ -122,18 +79,14 @@ const INSERT_TENANT: &str = "WITH tenant AS ( \
      INSERT INTO users (id, email, username, password, first_name, last_name, role, tenant_id) \
      SELECT $7, $8, $9, $10, $11, $12, $13, id FROM tenant RETURNING *";
 
-impl SystemTx {
-    /// Makes a tenant with a subscription and its first user, and commits: one round trip. `answer` is what the user is told.
-    ///
-    /// # Errors
-    /// `email_taken`, `username_taken`, or `slug_taken`, on which another slug can be tried.
-    pub async fn register(
+impl Registering for SystemTx {
+    async fn register(
         self,
         tenant_name: &str,
         slug: &str,
         limits: (Plan, Limits),
         user: NewUser,
-        answer: impl FnOnce(&User) -> Answer,
+        answer: impl FnOnce(&User) -> Answer + Send,
     ) -> Result<User, Error> {
         let (plan, limits) = limits;
         let max_services = i32::try_from(limits.services).map_err(Error::internal)?;
@@ -165,12 +118,10 @@ impl SystemTx {
         self.finish_answered(statements, |[rows, _]| one(&rows), answer)
             .await
     }
+}
 
-    /// Makes a platform administrator, who belongs to no tenant, and commits.
-    ///
-    /// # Errors
-    /// `email_taken` or `username_taken`.
-    pub async fn insert_administrator(self, administrator: NewUser) -> Result<User, Error> {
+impl UserAdministration for SystemTx {
+    async fn insert_administrator(self, administrator: NewUser) -> Result<User, Error> {
         let row = user::ActiveModel {
             id: Set(administrator.id.0),
             email: Set(administrator.email),
@@ -187,30 +138,18 @@ impl SystemTx {
         one(&rows)
     }
 
-    /// The user with this id, of any tenant, locked until the transaction ends. The system user is nobody's to change.
-    ///
-    /// # Errors
-    /// `not_found`.
-    pub async fn lock_user(&self, id: UserId) -> Result<User, Error> {
+    async fn lock_user(&self, id: UserId) -> Result<User, Error> {
         let [rows] = self.rows([locked(id)]).await?;
         one(&rows)
     }
 
-    /// Users of every tenant, newest first.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn list_users(&self, request: PageRequest) -> Result<Page<User>, Error> {
+    async fn list_users(&self, request: PageRequest) -> Result<Page<User>, Error> {
         let key = (user::Column::CreatedAt, user::Column::Id);
         let [list, count] = self.rows(page::statements(people(), key, request)).await?;
-        Page::read(&list, &count, request, person)
+        page::read(&list, &count, request, person)
     }
 
-    /// Changes what a platform administrator may change of a user, and commits.
-    ///
-    /// # Errors
-    /// `not_found`.
-    pub async fn update_standing(
+    async fn update_standing(
         self,
         id: UserId,
         role: Option<Role>,
@@ -220,11 +159,7 @@ impl SystemTx {
         one(&rows)
     }
 
-    /// The active platform administrators, locked until the transaction ends, so that the last one is known to be that.
-    ///
-    /// # Errors
-    /// Fails where the database does not answer.
-    pub async fn lock_administrators(&self) -> Result<Vec<UserId>, Error> {
+    async fn lock_administrators(&self) -> Result<Vec<UserId>, Error> {
         let [rows] = self
             .rows([Statement::from_string(
                 DbBackend::Postgres,
@@ -235,11 +170,7 @@ impl SystemTx {
         ids.map(|row| Ok(UserId(row?.id))).collect()
     }
 
-    /// Whoever acts, locked until the transaction ends.
-    ///
-    /// # Errors
-    /// `unauthenticated` where the caller is not active any more.
-    pub async fn lock_caller(
+    async fn lock_caller(
         &self,
         acting: &Acting,
         credential: &Credential,
@@ -248,51 +179,14 @@ impl SystemTx {
         let (actor, [rows]) = self.enter(acting, credential, [locked(user)]).await?;
         Ok((actor, one(&rows)?))
     }
-}
 
-impl TenantRead<'_> {
-    /// The user with this id, of the caller's tenant.
-    ///
-    /// # Errors
-    /// `not_found`.
-    pub async fn user(&self, id: UserId) -> Result<(Actor, User), Error> {
-        let (actor, [rows]) = self.fetch([by_id(id)]).await?;
-        Ok((actor, one(&rows)?))
-    }
-}
-
-impl TenantTx {
-    /// The user with this id, locked until the transaction ends. The first call of a transaction.
-    ///
-    /// # Errors
-    /// `not_found`.
-    pub async fn lock_user(&mut self, id: UserId) -> Result<(Actor, User), Error> {
-        let (actor, [rows]) = self.enter([locked(id)]).await?;
-        Ok((actor, one(&rows)?))
-    }
-
-    /// Changes a user's profile, and commits.
-    ///
-    /// # Errors
-    /// `email_taken`.
-    pub async fn update_profile(self, id: UserId, change: ProfileChange) -> Result<User, Error> {
+    async fn update_profile(self, id: UserId, change: ProfileChange) -> Result<User, Error> {
         let [rows] = self.finish([updated(id, profile(change))]).await?;
         one(&rows)
     }
 }
 
-impl SystemTx {
-    /// Changes the profile of a user without a tenant, and commits.
-    ///
-    /// # Errors
-    /// `email_taken`.
-    pub async fn update_profile(self, id: UserId, change: ProfileChange) -> Result<User, Error> {
-        let [rows] = self.finish([updated(id, profile(change))]).await?;
-        one(&rows)
-    }
-}
-
-fn profile(change: ProfileChange) -> user::ActiveModel {
+pub(crate) fn profile(change: ProfileChange) -> user::ActiveModel {
     let mut row = user::ActiveModel::default();
     if let Some(first_name) = change.first_name {
         row.first_name = Set(Some(first_name));
@@ -336,7 +230,7 @@ pub(crate) fn standing(id: UserId, role: Option<Role>, is_active: Option<bool>) 
     updated(id, row)
 }
 
-fn updated(id: UserId, change: user::ActiveModel) -> Statement {
+pub(crate) fn updated(id: UserId, change: user::ActiveModel) -> Statement {
     let mut update = user::Entity::update_many()
         .set(change)
         .col_expr(user::Column::UpdatedAt, Expr::current_timestamp())
@@ -346,7 +240,7 @@ fn updated(id: UserId, change: user::ActiveModel) -> Statement {
 }
 
 pub(crate) fn person(row: &QueryResult) -> Result<User, Error> {
-    read::<user::Model>(row)?.try_into()
+    of_row(read(row)?)
 }
 
 pub(crate) fn found(rows: &[QueryResult]) -> Result<Option<User>, Error> {

@@ -1,14 +1,106 @@
-//! What the deployment rules need from outside: an orchestrator that runs jobs, and a queue of tasks that keeps what has
-//! been done. Both are named in bounds, never boxed.
+//! What the deployment rules need from outside: where a tenant asks for deployments, an orchestrator that runs jobs, and a
+//! queue of tasks that keeps what has been done. All are named in bounds, never boxed.
 
 use std::{future::Future, time::Duration};
 
 use uuid::Uuid;
 
 use super::{
-    Cause, Claim, Evidence, JobDocument, JobPlace, JobRequest, ObservedJob, Phase, WorkerId,
+    Cause, Claim, Deployment, DeploymentAction, Evidence, JobDocument, JobPlace, JobRequest,
+    ObservedJob, Phase, WorkerId,
 };
-use crate::{DeploymentId, Result, ServiceId};
+use crate::{
+    DeploymentId, Result, Service, ServiceConfig, ServiceId,
+    idempotency::Answer,
+    page::{Page, PageRequest},
+    policy::Actor,
+    service::{OpenService, ports::ServiceChanges},
+};
+
+/// A deployment to be made.
+#[derive(Debug)]
+pub struct NewDeployment<'service> {
+    /// The service, as it is at this moment.
+    pub service: &'service Service,
+    /// Its configuration with the secret values, where a job is to be built from it.
+    pub config: Option<&'service ServiceConfig>,
+    /// What is to be brought about.
+    pub action: DeploymentAction,
+    /// Where its job is.
+    pub place: &'service JobPlace,
+    /// Of all that decides what runs.
+    pub spec_hash: Option<&'service str>,
+    /// How long it may take.
+    pub deadline: Duration,
+}
+
+/// What a service's deployments say about a new one.
+#[derive(Clone, Debug)]
+pub struct DeploymentStanding {
+    /// Whether one is under way.
+    pub in_progress: bool,
+    /// The hash that the last completed start was made with.
+    pub last_hash: Option<String>,
+}
+
+/// Looks at the deployments of a tenant's services.
+pub trait DeploymentReads {
+    /// A service's deployments, newest first, and the service.
+    ///
+    /// # Errors
+    /// `not_found`, also for another tenant's service.
+    fn list_deployments(
+        &self,
+        id: ServiceId,
+        request: PageRequest,
+    ) -> impl Future<Output = Result<(Actor, Service, Page<Deployment>)>> + Send;
+
+    /// The deployment with this id.
+    ///
+    /// # Errors
+    /// `not_found`, also for another tenant's.
+    fn deployment(
+        &self,
+        id: DeploymentId,
+    ) -> impl Future<Output = Result<(Actor, Deployment)>> + Send;
+}
+
+/// Asks for deployments of a tenant's services.
+pub trait DeploymentChanges: ServiceChanges {
+    /// The service with this id, locked until the transaction ends, and what its deployments say about a new one. The
+    /// first call of a transaction.
+    ///
+    /// # Errors
+    /// `not_found`, also for another tenant's.
+    fn lock_for_deployment(
+        &mut self,
+        id: ServiceId,
+    ) -> impl Future<Output = Result<(Actor, OpenService<Self::Config>, DeploymentStanding)>> + Send;
+
+    /// Makes a deployment for a worker to carry out, and commits; `answer` is what its caller is told.
+    ///
+    /// # Errors
+    /// `deployment_in_progress`.
+    fn insert_deployment(
+        self,
+        actor: &Actor,
+        new: NewDeployment<'_>,
+        answer: impl FnOnce(&Deployment) -> Answer + Send,
+    ) -> impl Future<Output = Result<Deployment>> + Send;
+
+    /// Writes down that there was nothing to do, and commits; `answer` is what its caller is told.
+    ///
+    /// # Errors
+    /// Fails where the store does not answer.
+    fn insert_completed_deployment(
+        self,
+        actor: &Actor,
+        action: DeploymentAction,
+        service: ServiceId,
+        place: &JobPlace,
+        answer: impl FnOnce(&Deployment) -> Answer + Send,
+    ) -> impl Future<Output = Result<Deployment>> + Send;
+}
 
 /// Runs jobs: Nomad, or what plays it.
 ///

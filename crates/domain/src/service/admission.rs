@@ -16,6 +16,15 @@ pub struct AdmittedService {
     pub reservation: Reservation,
 }
 
+/// A tenant as admission sees it: what it may have, and what it has.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// What its plan allows.
+    pub limits: Limits,
+    /// Its services.
+    pub services: Vec<AdmittedService>,
+}
+
 /// A service as it is to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Candidate<'input> {

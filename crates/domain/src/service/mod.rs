@@ -2,11 +2,12 @@
 
 mod admission;
 mod input;
+pub mod ports;
 mod status;
 
 use chrono::{DateTime, Utc};
 
-pub use admission::{AdmittedService, Candidate, admit};
+pub use admission::{Admission, AdmittedService, Candidate, admit};
 pub use input::{NewService, ServicePatch, parse_reveal};
 pub use status::ServiceStatus;
 
@@ -77,4 +78,24 @@ impl Service {
             )),
         }
     }
+}
+
+/// A service with what only some may see.
+#[derive(Clone, Debug)]
+pub struct OpenService<Config> {
+    /// The service.
+    pub service: Service,
+    /// Its configuration with the secret values.
+    pub config: Config,
+}
+
+/// Which services to list.
+#[derive(Clone, Debug, Default)]
+pub struct ServiceFilter {
+    /// Of this type.
+    pub service_type: Option<ServiceType>,
+    /// In this state.
+    pub status: Option<ServiceStatus>,
+    /// With this text in the name or the description, in any case.
+    pub text: Option<String>,
 }

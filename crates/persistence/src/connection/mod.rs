@@ -19,7 +19,6 @@ use sea_query_postgres::PostgresValues;
 use tokio_postgres::{Client, Error, Row, error::SqlState};
 
 pub use pool::{Connections, Database, PoolSettings};
-pub use purpose::SystemPurpose;
 pub use read::TenantRead;
 pub use transaction::{SystemTx, TenantTx, Transaction};
 pub(crate) use trial::{Outcome, Trial};

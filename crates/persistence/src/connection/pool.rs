@@ -5,15 +5,15 @@ use std::{fmt, sync::Arc, time::Duration};
 use deadpool::managed::{
     self, Hook, Metrics, PoolConfig, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
 };
-use domain::Error;
+use domain::{Acting, Error, SystemPurpose, TenantScope};
 use postgres_connection::{Address, ConnectError};
 use sea_orm::{QueryResult, Statement};
 
 use super::{
-    Connection, SystemPurpose, TenantRead,
+    Connection,
     transaction::{SystemTx, TenantTx, collect},
 };
-use crate::{Acting, TenantScope, encryption::Keyring};
+use crate::encryption::Keyring;
 
 /// Bounds of the pool.
 #[derive(Clone, Copy, Debug)]
@@ -131,11 +131,6 @@ impl Database {
     /// What secret values are encrypted with.
     pub fn keyring(&self) -> &Keyring {
         &self.keyring
-    }
-
-    /// For one or several read-only statements of a tenant's member, in one round trip.
-    pub fn read(&self, scope: TenantScope) -> TenantRead<'_> {
-        TenantRead::new(self, scope)
     }
 
     /// A transaction of a tenant's member. Nothing is sent before its first statement.

@@ -1,10 +1,10 @@
 //! Reads of one tenant: the statements, the caller's context and the check of the caller in one round trip.
 
-use domain::{Error, policy::Actor};
+use domain::{Acting, Error, SystemPurpose, TenantScope, policy::Actor};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement};
 
-use super::{Database, Opening, Remedy, SystemPurpose, remedy, to_db_err};
-use crate::{Acting, TenantScope, callers};
+use super::{Database, Opening, Remedy, purpose, remedy, to_db_err};
+use crate::{callers, scope};
 
 const BEGIN: &str = "BEGIN READ ONLY";
 
@@ -15,17 +15,17 @@ const ATTEMPTS: usize = 3;
 ///
 /// Dropping it, or a future of it, is harmless: COMMIT leaves together with the statements.
 #[derive(Debug)]
-pub struct TenantRead<'database> {
-    database: &'database Database,
+pub struct TenantRead {
+    database: Database,
     scope: TenantScope,
     opening: Opening,
 }
 
-impl<'database> TenantRead<'database> {
-    pub(super) fn new(database: &'database Database, scope: TenantScope) -> Self {
+impl TenantRead {
+    pub(crate) fn new(database: Database, scope: TenantScope) -> Self {
         let opening = Opening {
             begin: BEGIN,
-            context: Acting::from(&scope).statement(),
+            context: scope::statement(&Acting::from(&scope)),
             across: None,
         };
         Self {
@@ -59,7 +59,7 @@ impl<'database> TenantRead<'database> {
             }
             Some(inspection) => {
                 let opening = Opening {
-                    begin: SystemPurpose::Inspection.begin(),
+                    begin: purpose::begin(SystemPurpose::Inspection),
                     across: Some(callers::of_inspection(&self.scope, inspection)),
                     ..self.opening.clone()
                 };
@@ -109,7 +109,7 @@ impl<'database> TenantRead<'database> {
 }
 
 #[async_trait::async_trait]
-impl ConnectionTrait for TenantRead<'_> {
+impl ConnectionTrait for TenantRead {
     fn get_database_backend(&self) -> DbBackend {
         DbBackend::Postgres
     }

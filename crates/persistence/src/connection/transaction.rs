@@ -12,20 +12,19 @@ use std::{
 };
 
 use deadpool::managed::Object;
-use domain::{Error, TenantId, UserId, policy::Actor};
+use domain::{
+    Acting, Credential, Error, SystemPurpose, TenantId, TenantScope, UserId,
+    idempotency::{Answer as KeptAnswer, Once},
+    policy::Actor,
+};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, ProxyExecResult, QueryResult, Statement,
 };
 
 use super::{
-    Answer, Database, ExchangeError, Opening, Remedy, SystemPurpose, pool::Pooled, remedy,
-    to_db_err,
+    Answer, Database, ExchangeError, Opening, Remedy, pool::Pooled, purpose, remedy, to_db_err,
 };
-use crate::{
-    Acting, Credential, TenantScope, callers,
-    encryption::TenantKeys,
-    idempotency::{self, Once},
-};
+use crate::{callers, encryption::TenantKeys, idempotency, scope};
 
 const ROLLBACK_DEADLINE: Duration = Duration::from_secs(5);
 
@@ -68,7 +67,7 @@ impl TenantTx {
     pub(super) fn new(database: Database, connection: Pooled, scope: &TenantScope) -> Self {
         let opening = Opening {
             begin: "BEGIN",
-            context: Acting::from(scope).statement(),
+            context: scope::statement(&Acting::from(scope)),
             across: None,
         };
         Self::opened(database, connection, opening, Some(scope.clone()))
@@ -145,8 +144,8 @@ impl SystemTx {
         acting: &Acting,
     ) -> Self {
         let opening = Opening {
-            begin: purpose.begin(),
-            context: acting.statement(),
+            begin: purpose::begin(purpose),
+            context: scope::statement(acting),
             across: None,
         };
         Self::opened(database, connection, opening, None)
@@ -222,15 +221,6 @@ impl<Context> Transaction<Context> {
         collect(&answers)
     }
 
-    /// As [`finish`](Self::finish), for as many as there are, and without the rows.
-    ///
-    /// # Errors
-    /// As [`finish`](Self::finish).
-    pub async fn finish_all(self, statements: Vec<Statement>) -> Result<(), Error> {
-        let sent = self.send(&statements, true).await;
-        sent.map(drop).map_err(crate::error::of)
-    }
-
     /// The last statements, what `read` makes of their rows, and COMMIT. Where the request is to take effect once, `answer`
     /// is kept with what was changed, which costs a round trip more.
     ///
@@ -240,7 +230,7 @@ impl<Context> Transaction<Context> {
         self,
         statements: [Statement; N],
         read: impl FnOnce([Vec<QueryResult>; N]) -> Result<T, Error>,
-        answer: impl FnOnce(&T) -> idempotency::Answer,
+        answer: impl FnOnce(&T) -> KeptAnswer,
     ) -> Result<T, Error> {
         let Some(once) = self.once.clone() else {
             return read(self.finish(statements).await?);
@@ -270,14 +260,6 @@ impl<Context> Transaction<Context> {
     /// The request that is to take effect once, from here on.
     pub(crate) fn answers(&mut self, once: Once) {
         self.once = Some(once);
-    }
-
-    /// Makes what was done last.
-    ///
-    /// # Errors
-    /// Fails where the database can't be asked; whether it took effect is then unknown.
-    pub async fn commit(self) -> Result<(), Error> {
-        self.finish([]).await.map(drop)
     }
 
     async fn send(

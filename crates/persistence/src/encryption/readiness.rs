@@ -1,12 +1,12 @@
 //! Whether the key-encryption keys of this process fit what the database holds. The platform's own data key is the canary:
 //! it is there from the first start on, and whoever can't unwrap it has the wrong key and must not write.
 
-use domain::{Error, Result, TenantId};
+use domain::{Acting, Error, Result, SystemPurpose, TenantId, ports::Transaction as _};
 use entity::tenant_key;
 use sea_orm::{DbBackend, FromQueryResult, Statement, prelude::Uuid};
 
 use super::{insert_keys, key_statements, tenant_keys::TenantKeys};
-use crate::{Database, SystemPurpose, rows::read};
+use crate::{Database, rows::read};
 
 /// Tenants that get their first key at once.
 const BATCH: usize = 500;
@@ -69,7 +69,7 @@ impl Database {
         }
         let [lock, usable] = key_statements(None);
         let transaction = self
-            .system(SystemPurpose::Encryption, &crate::Acting::product())
+            .system(SystemPurpose::Encryption, &Acting::product())
             .await?;
         let [_, rows] = transaction.finish([lock, usable]).await?;
         let rows: Vec<tenant_key::Model> = rows.iter().map(read).collect::<Result<_>>()?;
@@ -91,7 +91,7 @@ impl Database {
     /// `encryption_unavailable` without a key-encryption key.
     pub async fn make_missing_data_keys(&self) -> Result<()> {
         let transaction = self
-            .system(SystemPurpose::Encryption, &crate::Acting::product())
+            .system(SystemPurpose::Encryption, &Acting::product())
             .await?;
         let [_, rows] = transaction.rows(key_statements(None)).await?;
         if TenantKeys::read(self.keyring(), &rows)?.active().is_none() {
@@ -102,7 +102,7 @@ impl Database {
         }
         loop {
             let transaction = self
-                .system(SystemPurpose::Encryption, &crate::Acting::product())
+                .system(SystemPurpose::Encryption, &Acting::product())
                 .await?;
             let limit = i64::try_from(BATCH).map_err(Error::internal)?;
             let keyless =
@@ -123,7 +123,7 @@ impl Database {
     async fn wrapped_by(&self) -> Result<Vec<String>> {
         let statement = Statement::from_string(DbBackend::Postgres, WRAPPED_BY);
         let transaction = self
-            .system(SystemPurpose::Encryption, &crate::Acting::product())
+            .system(SystemPurpose::Encryption, &Acting::product())
             .await?;
         let [rows] = transaction.finish([statement]).await?;
         rows.iter()

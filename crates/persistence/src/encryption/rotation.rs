@@ -3,7 +3,8 @@
 //! it is asked for again, and two at once do no harm.
 
 use domain::{
-    Result, TenantId,
+    Acting, Result, SystemPurpose, TenantId,
+    ports::Transaction as _,
     secret::{Holder, Row, SEALED, open, open_all, seal, seal_all},
 };
 use sea_orm::{DbBackend, FromQueryResult, Statement, prelude::Uuid};
@@ -14,7 +15,7 @@ use super::{
     tenant_keys::{TenantKeys, exclusive_key_statements, template_row},
 };
 use crate::{
-    Database, SystemPurpose, SystemTx,
+    Database, SystemTx,
     rows::{first, read},
 };
 
@@ -244,7 +245,7 @@ impl Database {
     }
 
     pub(super) async fn encryption(&self) -> Result<SystemTx> {
-        self.system(SystemPurpose::Encryption, &crate::Acting::product())
+        self.system(SystemPurpose::Encryption, &Acting::product())
             .await
     }
 }

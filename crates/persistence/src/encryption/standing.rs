@@ -1,7 +1,7 @@
 //! The data keys there are, what still needs them, and the end of those that nothing needs.
 
 use chrono::{DateTime, Utc};
-use domain::{Error, ErrorKind, Result, TenantId, secret::KeyId};
+use domain::{Error, ErrorKind, Result, TenantId, ports::Transaction as _, secret::KeyId};
 use entity::tenant_key::{self, KeyState};
 use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement, prelude::Uuid};
 

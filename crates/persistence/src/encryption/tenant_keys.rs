@@ -4,7 +4,7 @@ use std::fmt;
 
 use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use domain::{
-    Error, Result, ServiceConfig, ServiceId, TenantId,
+    Acting, Error, Result, ServiceConfig, ServiceId, SystemPurpose, TenantId,
     secret::{
         Cipher, CurrentValues, Holder, KeyId, Place, Row, SEALED, Sealed, open_all, open_text,
         seal_all, secret_pointers,
@@ -18,7 +18,7 @@ use super::{
     Keyring,
     keyring::{NewKey, unavailable},
 };
-use crate::{Database, SystemPurpose, TenantTx, rows::read};
+use crate::{Database, TenantTx, rows::read};
 
 /// A rotation waits until whoever writes under the active key has committed, and the other way round.
 const LOCK_SHARED: &str = "SELECT pg_advisory_xact_lock_shared(hashtextextended('tenant_keys ' || $1::text, 0))::text AS locked";
@@ -200,32 +200,26 @@ impl StoredConfig {
         Self { row, stored, keys }
     }
 
-    /// The configuration with its secret values.
-    ///
-    /// # Errors
-    /// `decryption_failed`.
-    pub fn open(&self) -> Result<ServiceConfig> {
-        let mut config = self.stored.clone();
-        open_all(&mut config, self.row, &self.keys)?;
-        serde_json::from_value(config).map_err(Error::internal)
-    }
-
-    /// A secret value at a pointer within the configuration, where one stands there.
-    ///
-    /// # Errors
-    /// `decryption_failed`.
-    pub fn secret(&self, pointer: &str) -> Result<Option<String>> {
-        if !secret_pointers(&self.stored, Holder::Service).contains(pointer) {
-            return Ok(None);
-        }
-        self.value(pointer)
-    }
-
     /// The same with everything encrypted, where something is not: it was stored before there was encryption.
     pub(crate) fn sealed(&self) -> Result<Option<serde_json::Value>> {
         let mut config = self.stored.clone();
         seal_all(&mut config, Holder::Service, self.row, &self.keys)?;
         Ok((config != self.stored).then_some(config))
+    }
+}
+
+impl domain::service::ports::StoredConfig for StoredConfig {
+    fn open(&self) -> Result<ServiceConfig> {
+        let mut config = self.stored.clone();
+        open_all(&mut config, self.row, &self.keys)?;
+        serde_json::from_value(config).map_err(Error::internal)
+    }
+
+    fn secret(&self, pointer: &str) -> Result<Option<String>> {
+        if !secret_pointers(&self.stored, Holder::Service).contains(pointer) {
+            return Ok(None);
+        }
+        self.value(pointer)
     }
 }
 
@@ -268,7 +262,7 @@ pub(crate) async fn keys_of_tenants(
     let statement =
         Statement::from_sql_and_values(DbBackend::Postgres, USABLE_OF, [tenants.clone().into()]);
     let transaction = database
-        .system(SystemPurpose::Deployment, &crate::Acting::product())
+        .system(SystemPurpose::Deployment, &Acting::product())
         .await?;
     let [rows] = transaction.finish([statement]).await?;
     let rows: Vec<tenant_key::Model> = rows.iter().map(read).collect::<Result<_>>()?;
