@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, path::Path, thread::JoinHandle};
 
-use nomad_services::{lifecycle::Phase, server, settings::Settings};
+use nomad_services::{lifecycle::Phase, process, settings::Settings};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::oneshot;
 
@@ -35,10 +35,10 @@ pub async fn start(
     let server = std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
             let settings = Settings::from_sources(Path::new("config"), &variables)?;
-            let application = server::build(&settings).await?;
-            let (address, state) = (application.address(), application.state());
+            let application = process::build(&settings).await?;
+            let (address, lifecycle) = (application.address(), application.lifecycle());
             actix_web::rt::spawn(async move {
-                state.lifecycle.reached(Phase::Serving).await;
+                lifecycle.reached(Phase::Serving).await;
                 let _ = tell.send(address);
             });
             application.run(async { drop(stopped.await) }).await?;

@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: a POST that is sent again is answered as the first time, and takes effect once.
 //!
-//! The answer is written in the transaction that makes the change (see `persistence::idempotency`), so there is no moment
+//! The answer is written in the transaction that makes the change (see [`domain::idempotency`]), so there is no moment
 //! at which one is there without the other. What a request is compared by is an HMAC over method, path and body under a key
 //! of the server, because a body can hold a password and the database must not help to guess it; after `JWT_SECRET` has
 //! changed, a repeated request is therefore answered with `idempotency_key_reused`.
@@ -16,10 +16,7 @@
 //!   session of its own; a repeated refresh ends its session, as any second use of a refresh token. Signing out is
 //!   idempotent by itself.
 
-use std::{
-    future::{Ready, ready},
-    sync::Arc,
-};
+use std::future::{Ready, ready};
 
 use actix_web::{
     FromRequest, HttpRequest, HttpResponse,
@@ -30,20 +27,19 @@ use actix_web::{
     },
     web::Data,
 };
-use domain::{Error, ErrorKind, UserId, Violation, user::Registration};
-use hmac::{Hmac, KeyInit, Mac};
-use persistence::{
-    TenantScope,
+use application::Fingerprints;
+use domain::{
+    Error, ErrorKind, TenantScope, UserId, Violation,
     idempotency::{Answer, Once, replayed},
+    user::Registration,
 };
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
     problem::{Problem, ProblemBody},
-    state::State,
+    server::App,
 };
 
 /// The header a client names its request by.
@@ -53,38 +49,6 @@ pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempote
 const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 const MAX_KEY: usize = 255;
-
-/// Tells requests apart without keeping them.
-#[derive(Clone, Debug)]
-pub struct Fingerprints(SecretString);
-
-impl Fingerprints {
-    /// Made with `secret`, which every replica shares.
-    pub fn new(secret: SecretString) -> Self {
-        Self(secret)
-    }
-
-    fn of(&self, method: &str, path: &str, body: &Value) -> Result<Vec<u8>, Error> {
-        self.of_parts(["idempotency", method, path, &body.to_string()])
-    }
-
-    /// Tells apart what decides what runs, in 64 hexadecimal digits: secret values are part of it, so nobody may guess them
-    /// from it.
-    pub(crate) fn of_spec(&self, spec: &Value) -> Result<String, Error> {
-        let fingerprint = self.of_parts(["spec", "", "", &spec.to_string()])?;
-        Ok(hex::encode(fingerprint))
-    }
-
-    fn of_parts(&self, parts: [&str; 4]) -> Result<Vec<u8>, Error> {
-        let key = self.0.expose_secret().as_bytes();
-        let mut mac = Hmac::<Sha256>::new_from_slice(key).map_err(Error::internal)?;
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
-        }
-        Ok(mac.finalize().into_bytes().to_vec())
-    }
-}
 
 /// What a client calls its request, if anything.
 #[derive(Debug)]
@@ -152,10 +116,11 @@ impl IdempotencyKey {
         let Some(key) = self.key.clone() else {
             return Ok(None);
         };
-        let state = self.request.app_data::<Data<Arc<State>>>();
-        let state = state.ok_or_else(|| Error::internal("the server has no state"))?;
+        let fingerprints = self.request.app_data::<Data<Fingerprints>>();
+        let fingerprints =
+            fingerprints.ok_or_else(|| Error::internal("the server has no fingerprints"))?;
         let (method, path) = (self.request.method().as_str(), self.request.path());
-        let fingerprint = state.fingerprints.of(method, path, body)?;
+        let fingerprint = fingerprints.of_request(method, path, body)?;
         Ok(Some(Once {
             owner,
             key,
@@ -205,7 +170,7 @@ pub(crate) fn answered<T>(
 
 /// As [`answered`], for a member of a tenant: a refusal that follows from the state of things is kept, too.
 pub(crate) async fn answered_for<T>(
-    state: &State,
+    app: &App,
     scope: TenantScope,
     once: Option<Once>,
     outcome: Result<T, Error>,
@@ -220,10 +185,10 @@ pub(crate) async fn answered_for<T>(
             location: None,
             etag: None,
         };
-        let kept = match state.database.tenant(scope).await {
-            Ok(transaction) => transaction.keep_refusal(&once, &refusal).await,
-            Err(error) => Err(error),
-        };
+        let kept = app
+            .repeated_requests
+            .keep_refusal(scope, &once, &refusal)
+            .await;
         if let Err(error) = kept {
             // Nothing was changed, so the request can as well be decided again.
             tracing::debug!(code = error.code(), "a refusal was not kept for its key");

@@ -50,7 +50,7 @@ impl LogFollowing for Following {
     }
 
     /// Nomad itself goes on for ever.
-    async fn has_ended(&self) -> bool {
+    async fn has_ended(&mut self) -> bool {
         match self.nomad.allocation(&self.allocation).await {
             Ok(allocation) => allocation.value.client_status.is_terminal(),
             Err(error) => error.kind() == ErrorKind::NotFound,

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use embedded_postgres::test_database::TestDatabase;
-use nomad_services::{lifecycle::Phase, server, settings::Settings, start::StartError};
+use nomad_services::{lifecycle::Phase, process, server::StartError, settings::Settings};
 use nomad_sim::Simulator;
 use postgres_connection::Address;
 use reqwest::{Client, Method, StatusCode};
@@ -80,14 +80,14 @@ impl TestApp {
     ) -> Self {
         let simulator = Simulator::start(simulation).expect("a simulator");
         let settings = settings(&database, &simulator.url(), more);
-        let application = server::build(&settings).await.expect("a server");
+        let application = process::build(&settings).await.expect("a server");
         let address = format!("http://{}", application.address());
-        let (state, stop) = (application.state(), Arc::new(Notify::new()));
+        let (lifecycle, stop) = (application.lifecycle(), Arc::new(Notify::new()));
         let told = stop.clone();
         let mut server =
             actix_web::rt::spawn(application.run(async move { told.notified().await }));
         tokio::select! {
-            () = state.lifecycle.reached(Phase::Serving) => {}
+            () = lifecycle.reached(Phase::Serving) => {}
             ended = &mut server => panic!("the server does not serve: {ended:?}"),
         }
         Self {

@@ -3,7 +3,7 @@
 use std::{env, time::Duration};
 
 use nomad::{Client, ClientSettings};
-use nomad_services::start::agent::{self, DevelopmentAgent};
+use nomad_services::server::agent::{self, DevelopmentAgent};
 use nomad_sim::Simulator;
 
 /// How much faster than a real cluster the simulated one is.

@@ -15,10 +15,8 @@ use serde_json::json;
 
 use super::{Failure, print};
 use crate::{
+    server::{self, database::ChosenDatabase},
     settings::{Purpose, Settings},
-    sign_in::PasswordHasher,
-    start::database::ChosenDatabase,
-    use_cases::administration,
 };
 
 /// Far more than the longest password.
@@ -82,15 +80,13 @@ impl Create {
             Ok(chosen)
         });
         let password = password.map_err(|refused| format!("the password {}", refused.detail))?;
-        let password = SecretString::from(password.expose());
 
         let database = ChosenDatabase::for_command(&settings).await?;
         database.prepare(&settings).await?;
-        let passwords = PasswordHasher::new(&settings.auth.password)?;
+        let passwords = server::passwords(&settings.auth.password)?;
         let pool = database.pool(&settings)?;
-        let user =
-            administration::create_administrator(&pool, &passwords, username, email, &password)
-                .await?;
+        let user = application::create_administrator(&pool, &passwords, username, email, &password)
+            .await?;
         let text = if as_json {
             json!({"id": user.id, "username": user.username, "email": user.email}).to_string()
         } else {

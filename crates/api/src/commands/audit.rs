@@ -20,8 +20,8 @@ use transparency_log::{
 
 use super::{Failure, print};
 use crate::{
+    server::database::ChosenDatabase,
     settings::{Purpose, Settings},
-    start::database::ChosenDatabase,
 };
 
 /// Rows read at once.

@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use super::{Failure, print};
 use crate::{
+    server::{database::ChosenDatabase, encryption},
     settings::{Purpose, Settings},
-    start::{database::ChosenDatabase, encryption},
 };
 
 /// Keys read at once.

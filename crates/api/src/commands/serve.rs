@@ -8,7 +8,7 @@ use super::{Failure, print};
 use crate::{
     lifecycle::Phase,
     observability::log,
-    server::{self, Application},
+    process::{self, Process},
     settings::{Environment, LogFormat, Purpose, Settings},
 };
 
@@ -26,21 +26,21 @@ pub async fn run(directory: &Path) -> Result<(), Failure> {
             _ = terminate.recv() => {}
         }
     });
-    let application = tokio::select! {
-        application = server::build(&settings) => application?,
+    let process = tokio::select! {
+        process = process::build(&settings) => process?,
         () = &mut stop => return Ok(()),
     };
-    let state = application.state();
-    let banner = banner(&settings, &application);
+    let lifecycle = process.lifecycle();
+    let banner = banner(&settings, &process);
     let announce = async {
-        state.lifecycle.reached(Phase::Serving).await;
-        if state.lifecycle.phase() == Phase::Serving {
+        lifecycle.reached(Phase::Serving).await;
+        if lifecycle.phase() == Phase::Serving {
             announce(&settings, &banner)?;
         }
         std::future::pending::<Result<(), Failure>>().await
     };
     tokio::select! {
-        served = application.run(stop) => Ok(served?),
+        served = process.run(stop) => Ok(served?),
         announced = announce => announced,
     }
 }
@@ -64,8 +64,8 @@ fn announce(settings: &Settings, banner: &[(&str, String)]) -> Result<(), Failur
     ))?)
 }
 
-fn banner(settings: &Settings, application: &Application) -> Vec<(&'static str, String)> {
-    let url = format!("http://{}", application.address());
+fn banner(settings: &Settings, process: &Process) -> Vec<(&'static str, String)> {
+    let url = format!("http://{}", process.address());
     let mut lines = vec![
         ("URL", format!("{url}/api/v1")),
         ("description", format!("{url}/docs")),
@@ -77,9 +77,9 @@ fn banner(settings: &Settings, application: &Application) -> Vec<(&'static str, 
             format!("admin, password in {}", file.display()),
         ));
     }
-    lines.push(("database", application.database().description()));
-    lines.push(("orchestrator", application.orchestrator().description()));
-    if let Some(metrics) = application.metrics_address() {
+    lines.push(("database", process.database().description()));
+    lines.push(("orchestrator", process.orchestrator().description()));
+    if let Some(metrics) = process.metrics_address() {
         lines.push(("metrics", format!("http://{metrics}/metrics")));
     }
     lines

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{Failure, print};
 use crate::{
+    server::database::ChosenDatabase,
     settings::{Purpose, Settings},
-    start::database::ChosenDatabase,
 };
 
 /// Nothing to choose.

@@ -4,7 +4,7 @@
 pub(crate) mod head;
 pub(crate) mod headers;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::{
@@ -15,13 +15,14 @@ use actix_web::{
     middleware::{Condition, Next},
     web::Data,
 };
-use domain::Error;
-use persistence::{Acting, SystemPurpose, audit};
-use serde_json::json;
+use domain::{Acting, Error};
 
 use crate::{
-    lifecycle::Phase, problem::Problem, request_id::X_REQUEST_ID, settings::CorsSettings,
-    state::State,
+    lifecycle::{Lifecycle, Phase},
+    problem::Problem,
+    request_id::X_REQUEST_ID,
+    server::App,
+    settings::CorsSettings,
 };
 
 /// How long a browser may remember what it was allowed, in seconds.
@@ -79,7 +80,7 @@ pub(crate) async fn record_refusals<B: MessageBody>(
     }
     let request = answer.request();
     let acting = request.extensions().get::<Acting>().cloned();
-    if let (Some(acting), Some(state)) = (acting, request.app_data::<Data<Arc<State>>>()) {
+    if let (Some(acting), Some(app)) = (acting, request.app_data::<Data<App>>()) {
         let path = request.path();
         let resource: String = path
             .strip_prefix("/api/v1/")
@@ -87,12 +88,8 @@ pub(crate) async fn record_refusals<B: MessageBody>(
             .chars()
             .take(RESOURCE)
             .collect();
-        let details = json!({"method": request.method().as_str()});
-        let event = audit::event("access.refused", resource, details);
-        let recorded = match state.database.system(SystemPurpose::Refusal, &acting).await {
-            Ok(transaction) => transaction.finish([event]).await.map(drop),
-            Err(error) => Err(error),
-        };
+        let method = request.method().as_str();
+        let recorded = app.refused_access.record(&acting, method, resource).await;
         if let Err(error) = recorded {
             tracing::error!(cause = ?error, "a refusal could not be recorded");
         }
@@ -108,8 +105,8 @@ pub(crate) async fn wait_for_start<B: MessageBody>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
-    let state = request.app_data::<Data<Arc<State>>>();
-    let starting = state.is_some_and(|state| state.lifecycle.phase() == Phase::Starting);
+    let lifecycle = request.app_data::<Data<Lifecycle>>();
+    let starting = lifecycle.is_some_and(|lifecycle| lifecycle.phase() == Phase::Starting);
     if starting && request.path().starts_with("/api/") {
         let detail = "the server is starting; /readyz says what it waits for";
         let problem = Problem::from(Error::unavailable("starting", detail, RETRY_AFTER));

@@ -3,7 +3,6 @@
 use std::{
     future::{Future, Ready, ready},
     pin::Pin,
-    sync::Arc,
 };
 
 use actix_web::{
@@ -12,38 +11,24 @@ use actix_web::{
     http::header::{AUTHORIZATION, HeaderName, USER_AGENT},
     web::Data,
 };
-use domain::{Error, TenantId, UserId, api_key::ApiKeyText};
-use persistence::{Acting, Credential, Inspection, Origin, TenantScope};
+use domain::{Caller, Error, Origin, TenantScope, api_key::ApiKeyText};
 
 use super::inspection;
 use crate::{
-    client_address::client_address,
-    observability::requests,
-    problem::Problem,
-    request_id::RequestId,
-    sign_in::{self, AccessClaims},
-    state::State,
+    client_address::client_address, observability::requests, problem::Problem,
+    request_id::RequestId, server::App,
 };
 
 /// Where an API key may stand instead of `Authorization`.
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// Somebody with a good access token, or a key that exists. Whether either still counts, the database says.
+/// Somebody with a good access token, or a key that exists.
 #[derive(Clone, Debug)]
-pub struct Caller {
-    /// Who it is; of a key, its owner.
-    pub user: UserId,
-    /// The user's tenant; a platform administrator has none.
-    pub tenant: Option<TenantId>,
-    /// What the caller shows.
-    pub credential: Credential,
-    /// The request.
-    pub origin: Origin,
-}
+pub struct Authenticated(pub Caller);
 
 /// What a request shows, before anything of it is known to be good.
-enum Shown {
-    Token(AccessClaims),
+enum Shown<'request> {
+    Token(&'request str),
     Key(ApiKeyText),
 }
 
@@ -55,68 +40,29 @@ pub struct Anybody(pub Origin);
 #[derive(Clone, Debug)]
 pub struct Member(pub TenantScope);
 
-impl Caller {
+impl Authenticated {
     async fn of(request: HttpRequest) -> Result<Self, Error> {
-        let state = request
-            .app_data::<Data<Arc<State>>>()
+        let app = request
+            .app_data::<Data<App>>()
             .ok_or_else(Error::unauthenticated)?;
         let origin = origin(&request);
-        let (user, tenant, credential) = match shown(&request, state)? {
-            Shown::Token(claims) => (claims.sub, claims.tid, Credential::Session(claims.sid)),
+        let caller = match shown(&request)? {
+            Shown::Token(token) => app.authentication.by_token(token, origin)?,
             Shown::Key(key) => {
-                let stored = sign_in::stored(&key);
-                let keys = &state.api_keys;
-                let owner = keys.owner(&state.database, &origin, &stored).await?;
+                let caller = app.authentication.by_key(&key, origin).await?;
                 requests::identify_key(key.public_id());
-                let id = owner.id;
-                let credential = Credential::ApiKey { id, stored };
-                (owner.user, Some(owner.tenant), credential)
+                caller
             }
         };
-        requests::identify(user, tenant);
-        let caller = Self {
-            user,
-            tenant,
-            credential,
-            origin,
-        };
+        requests::identify(caller.user, caller.tenant);
         request.extensions_mut().insert(caller.acting());
-        Ok(caller)
-    }
-
-    /// On whose behalf something is done across tenants.
-    pub fn acting(&self) -> Acting {
-        Acting {
-            api_key: self.credential.api_key(),
-            ..Acting::user(self.user, self.tenant, self.origin.clone())
-        }
-    }
-
-    /// The context for the database.
-    ///
-    /// # Errors
-    /// `forbidden` for a platform administrator, who has no tenant.
-    pub fn scope(&self) -> Result<TenantScope, Error> {
-        let tenant = self.tenant.ok_or_else(|| {
-            Error::forbidden("a platform administrator has no services of its own")
-        })?;
-        Ok(self.scope_of(tenant, None))
-    }
-
-    fn scope_of(&self, tenant: TenantId, inspection: Option<Inspection>) -> TenantScope {
-        TenantScope {
-            tenant,
-            user: self.user,
-            credential: self.credential.clone(),
-            origin: self.origin.clone(),
-            inspection,
-        }
+        Ok(Self(caller))
     }
 }
 
 impl Member {
     async fn of(request: HttpRequest) -> Result<Self, Error> {
-        let caller = Caller::of(request.clone()).await?;
+        let Authenticated(caller) = Authenticated::of(request.clone()).await?;
         let Some(tenant) = inspection::tenant(&request)? else {
             return caller.scope().map(Self);
         };
@@ -129,12 +75,12 @@ impl Member {
             requests::identify_tenant(tenant);
         }
         let inspection = inspection::of(&request, tenant, reason)?;
-        Ok(Self(caller.scope_of(tenant, Some(inspection))))
+        Ok(Self(caller.inside(tenant, inspection)))
     }
 }
 
 /// A key is recognised by its form, and a mistyped one is told without asking the database.
-fn shown(request: &HttpRequest, state: &State) -> Result<Shown, Error> {
+fn shown(request: &HttpRequest) -> Result<Shown<'_>, Error> {
     let text = |name: &HeaderName| {
         request
             .headers()
@@ -147,7 +93,7 @@ fn shown(request: &HttpRequest, state: &State) -> Result<Shown, Error> {
         .map(|(_, token)| token.trim());
     let key = match (bearer, text(&X_API_KEY)) {
         (Some(token), None) if !ApiKeyText::claims(token) => {
-            return state.access_tokens.verify(token).map(Shown::Token);
+            return Ok(Shown::Token(token));
         }
         (Some(key), None) | (None, Some(key)) => key,
         // Two callers in one request are none.
@@ -178,7 +124,7 @@ impl FromRequest for Anybody {
     }
 }
 
-impl FromRequest for Caller {
+impl FromRequest for Authenticated {
     type Error = Problem;
     type Future = Pin<Box<dyn Future<Output = Result<Self, Problem>>>>;
 

@@ -2,8 +2,7 @@
 //! that tenant's audit trail. Who may do it, the database says together with the first rows.
 
 use actix_web::{HttpRequest, http::header::HeaderName};
-use domain::{Error, ErrorKind, TenantId};
-use persistence::Inspection;
+use domain::{Error, ErrorKind, Inspection, TenantId};
 
 use super::Id;
 use crate::routes::INSIDE_TENANT;

@@ -6,6 +6,6 @@ mod id;
 mod inspection;
 
 pub(crate) use body::Body;
-pub(crate) use caller::{Anybody, Caller, Member};
+pub(crate) use caller::{Anybody, Authenticated, Member};
 pub(crate) use id::Id;
 pub(crate) use inspection::{LONGEST_REASON, REASON_PATTERN};

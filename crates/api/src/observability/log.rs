@@ -20,7 +20,7 @@ pub fn install(settings: &LogSettings) {
         _ => "warn",
     };
     let filter = EnvFilter::new(format!(
-        "{libraries},nomad_services={level},nomad_sim={level},persistence={level}"
+        "{libraries},nomad_services={level},application={level},nomad_sim={level},persistence={level}"
     ));
     let registry = tracing_subscriber::registry().with(filter);
     match settings.format {

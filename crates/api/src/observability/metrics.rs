@@ -1,18 +1,13 @@
 //! Prometheus metrics, on an address of their own. No label names a tenant or a user: labels have few values, and whoever
 //! reads metrics need not know who the customers are.
 
-use std::{
-    io,
-    net::TcpListener,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{io, net::TcpListener, sync::OnceLock, time::Duration};
 
 use actix_web::{App, HttpResponse, HttpServer, dev::Server, http::header::CONTENT_TYPE, web};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::{sealing, state::State};
+use application::sealing;
 
 const DURATIONS: [f64; 12] = [
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
@@ -87,20 +82,32 @@ fn describe() {
     metrics::describe_gauge!("nomad_services_build_info", "1; its label is the version.");
 }
 
-/// What is looked up rather than counted.
-fn sample(state: &State) {
-    let connections = state.database.connections();
+/// What the process does at one moment, looked up rather than counted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Gauges {
+    /// Connections to the database that a request uses.
+    pub connections_in_use: usize,
+    /// Those that are open and free.
+    pub connections_idle: usize,
+    /// Requests that wait for one.
+    pub waiting_requests: usize,
+    /// Passwords that are being hashed.
+    pub hashes_running: usize,
+    /// Passwords that wait for it.
+    pub hashes_waiting: usize,
+}
+
+fn show(gauges: Gauges) {
     let gauge = |name, label: &'static str, count: usize| {
         metrics::gauge!(name, "state" => label).set(count as f64);
     };
     let name = "nomad_services_database_connections";
-    gauge(name, "in_use", connections.in_use);
-    gauge(name, "idle", connections.idle);
-    metrics::gauge!("nomad_services_database_waiting_requests").set(connections.waiting as f64);
-    let hashes = state.passwords.load();
+    gauge(name, "in_use", gauges.connections_in_use);
+    gauge(name, "idle", gauges.connections_idle);
+    metrics::gauge!("nomad_services_database_waiting_requests").set(gauges.waiting_requests as f64);
     let name = "nomad_services_password_hashes";
-    gauge(name, "running", hashes.running);
-    gauge(name, "waiting", hashes.waiting);
+    gauge(name, "running", gauges.hashes_running);
+    gauge(name, "waiting", gauges.hashes_waiting);
 }
 
 /// Answers `GET /metrics` on `listener`, once it is run.
@@ -110,12 +117,12 @@ fn sample(state: &State) {
 pub(crate) fn server(
     listener: TcpListener,
     recorder: PrometheusHandle,
-    state: Arc<State>,
+    gauges: impl Fn() -> Gauges + Clone + Send + 'static,
 ) -> io::Result<Server> {
     let server = HttpServer::new(move || {
-        let (recorder, state) = (recorder.clone(), state.clone());
+        let (recorder, gauges) = (recorder.clone(), gauges.clone());
         let answer = move || {
-            sample(&state);
+            show(gauges());
             let body = recorder.render();
             async move {
                 HttpResponse::Ok()

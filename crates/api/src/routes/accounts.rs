@@ -1,26 +1,26 @@
 //! `/users/me/password` and `/users/me/sessions`: how one signs in, and where one is signed in.
 
-use std::{net::IpAddr, sync::Arc};
+use std::net::IpAddr;
 
 use actix_web::{
     HttpResponse,
     web::{Data, Path, Query},
 };
 use chrono::{DateTime, Utc};
-use domain::{Error, password::PasswordChange};
-use persistence::{Credential, idempotency::Answer, sessions::OwnSession};
+use domain::{
+    Caller, Credential, Error, idempotency::Answer, password::PasswordChange, session::OwnSession,
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::paging::{self, PageQuery};
 use crate::{
-    extract::{Body, Caller},
+    extract::{Authenticated, Body},
     idempotency::{IdempotencyKey, answered},
     openapi::account_schemas as schemas,
     problem::Problem,
-    state::State,
-    use_cases::accounts,
+    server::App,
 };
 
 /// A place where the caller is signed in.
@@ -90,16 +90,18 @@ fn changed((): &()) -> Answer {
     (status = 429, description = "`too_many_attempts`."),
 ))]
 pub async fn change_password(
-    state: Data<Arc<State>>,
-    caller: Caller,
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
     key: IdempotencyKey,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let change = PasswordChange::parse(&body).map_err(Error::invalid)?;
     let once = key.of(caller.user, &body)?;
     let passwords = (&change.current, &change.new);
-    let outcome =
-        accounts::change_password(&state, &caller, once.as_ref(), passwords, changed).await;
+    let outcome = app
+        .accounts
+        .change_password(&caller, once.as_ref(), passwords, changed)
+        .await;
     answered(outcome, changed)
 }
 
@@ -108,11 +110,14 @@ pub async fn change_password(
     (status = 200, description = "A page of sessions.", body = SessionList),
 ))]
 pub async fn list_sessions(
-    state: Data<Arc<State>>,
-    caller: Caller,
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
     query: Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let page = accounts::list_sessions(&state, &caller, query.request()?).await?;
+    let page = app
+        .accounts
+        .list_sessions(&caller, query.request()?)
+        .await?;
     let sessions = page.items.iter().map(|session| view(session, &caller));
     Ok(HttpResponse::Ok().json(SessionList {
         sessions: sessions.collect(),
@@ -128,10 +133,10 @@ pub async fn list_sessions(
     (status = 204, description = "The session has ended."),
 ))]
 pub async fn end_session(
-    state: Data<Arc<State>>,
-    caller: Caller,
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    accounts::end_session(&state, &caller, *id).await?;
+    app.accounts.end_session(&caller, *id).await?;
     Ok(HttpResponse::NoContent().finish())
 }

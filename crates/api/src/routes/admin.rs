@@ -1,13 +1,14 @@
 //! `/admin/users`: the platform's list of people.
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Path, Query},
 };
-use domain::{Error, Role, UserId, user::parse_role_change};
-use persistence::{User, page::Page};
+use domain::{
+    Caller, Error, Role, UserId,
+    page::Page,
+    user::{User, parse_role_change},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -18,11 +19,10 @@ use super::{
     users::{UserView, view},
 };
 use crate::{
-    extract::{Body, Caller},
+    extract::{Authenticated, Body},
     openapi::schemas,
     problem::Problem,
-    state::State,
-    use_cases::administration,
+    server::App,
 };
 
 /// Which users to list.
@@ -61,13 +61,13 @@ impl<'user> UserList<'user> {
     (status = 200, description = "A page of them.", body = UserList),
 ))]
 pub async fn list_users(
-    state: Data<Arc<State>>,
-    caller: Caller,
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
     asked: Query<PageQuery>,
     query: Query<ListQuery>,
 ) -> Result<HttpResponse, Problem> {
     let request = asked.request_at(query.offset.as_deref())?;
-    let page = administration::list_users(&state, &caller, request).await?;
+    let page = app.administration.list_users(&caller, request).await?;
     Ok(HttpResponse::Ok().json(UserList::of(&page)))
 }
 
@@ -80,14 +80,14 @@ pub async fn list_users(
     (status = 409, description = "`invalid_role`: only platform administrators have no tenant."),
 ))]
 pub async fn set_role(
-    state: Data<Arc<State>>,
-    caller: Caller,
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
     id: Path<Uuid>,
     request: HttpRequest,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let role = parse_role_change(&body).map_err(Error::invalid)?;
-    change(&state, &caller, *id, &request, (Some(role), None)).await
+    change(&app, &caller, *id, &request, (Some(role), None)).await
 }
 
 /// Let a user sign in again
@@ -98,12 +98,12 @@ pub async fn set_role(
         headers(("ETag" = String, description = "Its version."))),
 ))]
 pub async fn activate(
-    state: Data<Arc<State>>,
-    caller: Caller,
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
     id: Path<Uuid>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    change(&state, &caller, *id, &request, (None, Some(true))).await
+    change(&app, &caller, *id, &request, (None, Some(true))).await
 }
 
 /// Keep a user out, from the next request on
@@ -115,16 +115,16 @@ pub async fn activate(
     (status = 409, description = "`own_account`: nobody deactivates their own."),
 ))]
 pub async fn deactivate(
-    state: Data<Arc<State>>,
-    caller: Caller,
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
     id: Path<Uuid>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    change(&state, &caller, *id, &request, (None, Some(false))).await
+    change(&app, &caller, *id, &request, (None, Some(false))).await
 }
 
 async fn change(
-    state: &State,
+    app: &App,
     caller: &Caller,
     id: Uuid,
     request: &HttpRequest,
@@ -132,6 +132,9 @@ async fn change(
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(request);
     let check = |user: &User| expected.check(&shown(&view(user)));
-    let user = administration::change_standing(state, caller, UserId(id), standing, check).await?;
+    let user = app
+        .administration
+        .change_standing(caller, UserId(id), standing, check)
+        .await?;
     Ok(tagged(HttpResponse::Ok(), &view(&user)))
 }

@@ -1,19 +1,18 @@
 //! `/api-keys`: programmatic access to a tenant. The key itself is told once; an answer that is given again because of its
 //! `Idempotency-Key` has all but the key, which is stored nowhere.
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header,
     web::{Data, Path, Query},
 };
+use application::NamedKey;
 use chrono::{DateTime, Utc};
 use domain::{
     Error,
-    api_key::{ApiKeyChange, ApiKeyText, NewApiKey},
+    api_key::{ApiKey, ApiKeyChange, ApiKeyText, NewApiKey},
+    idempotency::Answer,
 };
-use persistence::{api_keys::ApiKey, idempotency::Answer};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -28,8 +27,7 @@ use crate::{
     idempotency::{IdempotencyKey, answered_for},
     openapi::account_schemas as schemas,
     problem::Problem,
-    state::State,
-    use_cases::api_keys::{self, NamedKey},
+    server::App,
 };
 
 /// An API key.
@@ -136,11 +134,11 @@ fn answer(status: u16, key: &ApiKey, text: Option<&ApiKeyText>) -> Answer {
     (status = 200, description = "A page of them.", body = ApiKeyList),
 ))]
 pub async fn list(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     query: Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let page = api_keys::list(&state, scope, query.request()?).await?;
+    let page = app.api_keys.list(scope, query.request()?).await?;
     Ok(HttpResponse::Ok().json(ApiKeyList {
         api_keys: page.items.iter().map(|key| view(key, None)).collect(),
         total: page.total,
@@ -156,7 +154,7 @@ pub async fn list(
         headers(("Location" = String, description = "Where it is."), ("ETag" = String, description = "Its version."))),
 ))]
 pub async fn create(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     key: IdempotencyKey,
     Body(body): Body,
@@ -165,8 +163,11 @@ pub async fn create(
     let once = key.of_user(&scope, &body)?;
     let stored = |key: &ApiKey| answer(201, key, None);
     let told = |new: &NamedKey| answer(201, &new.key, Some(&new.text));
-    let outcome = api_keys::create(&state, scope.clone(), once.as_ref(), new, stored).await;
-    answered_for(&state, scope, once, outcome, told).await
+    let outcome = app
+        .api_keys
+        .create(scope.clone(), once.as_ref(), new, stored)
+        .await;
+    answered_for(&app, scope, once, outcome, told).await
 }
 
 /// Read an API key
@@ -175,11 +176,11 @@ pub async fn create(
         headers(("ETag" = String, description = "Its version."))),
 ))]
 pub async fn read(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    Ok(tagged(&api_keys::read(&state, scope, id).await?))
+    Ok(tagged(&app.api_keys.read(scope, id).await?))
 }
 
 /// Change an API key
@@ -191,14 +192,14 @@ pub async fn read(
     (status = 409, description = "`api_key_revoked`."),
 ))]
 pub async fn update(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     id: Path<Uuid>,
     request: HttpRequest,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request).required()?;
-    let key = api_keys::update(&state, scope, *id, |key| {
+    let key = app.api_keys.update(scope, *id, |key| {
         expected.check(&version(key))?;
         ApiKeyChange::parse(&body, &shown(&view(key, None)), Utc::now()).map_err(Error::invalid)
     });
@@ -215,7 +216,7 @@ pub async fn update(
     (status = 409, description = "`api_key_revoked`, or a request with this `Idempotency-Key` is under way."),
 ))]
 pub async fn rotate(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     key: IdempotencyKey,
     id: Path<Uuid>,
@@ -223,8 +224,11 @@ pub async fn rotate(
     let once = key.of_user(&scope, &Value::Null)?;
     let stored = |key: &ApiKey| answer(200, key, None);
     let told = |new: &NamedKey| answer(200, &new.key, Some(&new.text));
-    let outcome = api_keys::rotate(&state, scope.clone(), once.as_ref(), *id, stored).await;
-    answered_for(&state, scope, once, outcome, told).await
+    let outcome = app
+        .api_keys
+        .rotate(scope.clone(), once.as_ref(), *id, stored)
+        .await;
+    answered_for(&app, scope, once, outcome, told).await
 }
 
 /// Revoke an API key
@@ -234,13 +238,13 @@ pub async fn rotate(
     params(("id" = Uuid, Path), ("If-Match" = Option<String>, Header, description = "The `ETag` of what was read.")),
     responses((status = 204, description = "It is revoked.")))]
 pub async fn revoke(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     id: Path<Uuid>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request);
     let check = |key: &ApiKey| expected.check(&version(key));
-    api_keys::revoke(&state, scope, *id, check).await?;
+    app.api_keys.revoke(scope, *id, check).await?;
     Ok(HttpResponse::NoContent().finish())
 }

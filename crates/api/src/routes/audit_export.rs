@@ -1,7 +1,5 @@
 //! `/audit-logs/export`: the sealed rows of the trail, page by page, so that its length costs time and no memory.
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     http::{StatusCode, header},
@@ -15,7 +13,7 @@ use transparency_log::{Leaf, export::Line};
 use utoipa::{IntoParams, ToSchema};
 
 use super::audit_logs::{AuditLogView, filter};
-use crate::{extract::Member, problem::Problem, state::State, use_cases::audit_logs::Export};
+use crate::{extract::Member, problem::Problem, server::App};
 
 const LINES: &str = "application/x-ndjson";
 const TABLE: &str = "text/csv; charset=utf-8";
@@ -119,7 +117,7 @@ fn weighted(range: &str) -> (String, f32) {
 ))]
 pub async fn export(
     request: HttpRequest,
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     query: Query<ExportQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -128,7 +126,7 @@ pub async fn export(
     let (from, to) = (query.from.as_deref(), query.to.as_deref());
     let user_id = query.user_id.as_deref();
     let filter = filter(user_id, query.action, query.resource, from, to)?;
-    let export = Export::begin(state.get_ref().clone(), scope, filter).await?;
+    let export = app.audit_logs.export(scope, filter).await?;
     let (content_type, begin) = match format {
         Format::Lines => (LINES, None),
         Format::Table => (TABLE, Some(head()?)),

@@ -1,6 +1,6 @@
 //! `/audit-logs`: who did what in the tenant, and the proofs that nothing of it was changed or left out.
 
-use std::{str::FromStr, sync::Arc};
+use std::str::FromStr;
 
 use actix_web::{
     HttpResponse,
@@ -8,8 +8,7 @@ use actix_web::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
-use domain::{AuditLog, Error, TenantId, UserId, Violation};
-use persistence::audit_logs::AuditLogFilter;
+use domain::{AuditLog, Error, TenantId, UserId, Violation, audit_log::AuditLogFilter};
 use serde::{Deserialize, Serialize};
 use transparency_log::Hash;
 use utoipa::{IntoParams, ToSchema};
@@ -22,8 +21,7 @@ use super::{
 use crate::{
     extract::{Id, Member},
     problem::Problem,
-    state::State,
-    use_cases::audit_logs,
+    server::App,
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -234,7 +232,7 @@ fn encoded(hash: &Hash) -> String {
     (status = 200, description = "A page of the trail.", body = AuditLogList),
 ))]
 pub async fn list(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     asked: Query<PageQuery>,
     query: Query<ListQuery>,
@@ -244,7 +242,7 @@ pub async fn list(
     let (from, to) = (query.from.as_deref(), query.to.as_deref());
     let user_id = query.user_id.as_deref();
     let filter = filter(user_id, query.action, query.resource, from, to)?;
-    let page = audit_logs::list(&state, scope, &filter, request).await?;
+    let page = app.audit_logs.list(scope, &filter, request).await?;
     Ok(HttpResponse::Ok().json(AuditLogList {
         audit_logs: page.items.iter().map(view).collect(),
         total: page.total,
@@ -258,11 +256,11 @@ pub async fn list(
         headers(("ETag" = String, description = "Its version."))),
 ))]
 pub async fn read(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    let row = audit_logs::read(&state, scope, id).await?;
+    let row = app.audit_logs.read(scope, id).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&row)))
 }
 
@@ -275,16 +273,16 @@ pub async fn read(
         headers(("Retry-After" = String, description = "Seconds to wait."))),
 ))]
 pub async fn proof(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     Id(id): Id,
     query: Query<ProofQuery>,
 ) -> Result<HttpResponse, Problem> {
     let tree_size = size("tree_size", query.tree_size.as_deref())?;
-    let proved = audit_logs::prove(&state, scope, id, tree_size).await?;
+    let proved = app.audit_logs.prove(scope, id, tree_size).await?;
     Ok(HttpResponse::Ok().json(InclusionProof {
-        leaf_index: proved.inclusion.leaf_index,
-        tree_size: proved.inclusion.tree_size,
+        leaf_index: proved.leaf_index,
+        tree_size: proved.tree_size,
         leaf_hash: encoded(&proved.leaf_hash),
         hashes: proved.hashes.iter().map(encoded).collect(),
     }))
@@ -295,7 +293,7 @@ pub async fn proof(
     (status = 200, description = "The proof.", body = ConsistencyProof),
 ))]
 pub async fn consistency(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     query: Query<ConsistencyQuery>,
 ) -> Result<HttpResponse, Problem> {
@@ -304,7 +302,7 @@ pub async fn consistency(
     };
     let from = required("from", query.from.as_deref())?;
     let to = required("to", query.to.as_deref())?;
-    let proof = audit_logs::prove_consistency(&state, scope, from, to).await?;
+    let proof = app.audit_logs.prove_consistency(scope, from, to).await?;
     Ok(HttpResponse::Ok().json(ConsistencyProof {
         from,
         to,
@@ -323,12 +321,12 @@ pub async fn consistency(
         headers(("Retry-After" = String, description = "Seconds to wait."))),
 ))]
 pub async fn checkpoint(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     query: Query<CheckpointQuery>,
 ) -> Result<HttpResponse, Problem> {
     let tree_size = size("tree_size", query.tree_size.as_deref())?;
-    let note = audit_logs::checkpoint(&state, scope, tree_size).await?;
+    let note = app.audit_logs.checkpoint(scope, tree_size).await?;
     Ok(HttpResponse::Ok().content_type(TEXT).body(note))
 }
 
@@ -339,11 +337,8 @@ pub async fn checkpoint(
 #[utoipa::path(get, path = "/api/v1/audit-logs/verifier-key", tag = "audit", responses(
     (status = 200, description = "The keys.", body = String, content_type = "text/plain; charset=utf-8"),
 ))]
-pub async fn verifier_key(
-    state: Data<Arc<State>>,
-    Member(scope): Member,
-) -> Result<HttpResponse, Problem> {
-    let mut keys = audit_logs::verifier_keys(&state, scope).await?.join("\n");
+pub async fn verifier_key(app: Data<App>, Member(scope): Member) -> Result<HttpResponse, Problem> {
+    let mut keys = app.audit_logs.verifier_keys(scope).await?.join("\n");
     keys.push('\n');
     Ok(HttpResponse::Ok().content_type(TEXT).body(keys))
 }

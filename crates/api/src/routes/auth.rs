@@ -1,14 +1,13 @@
 //! `/auth`: registering, signing in and out.
 
-use std::sync::Arc;
-
 use actix_web::{HttpResponse, web::Data};
+use application::{OneTimeToken, SignedIn};
 use chrono::{DateTime, Utc};
 use domain::{
     Error,
-    user::{Registration, SignIn, parse_refresh_token},
+    idempotency::Answer,
+    user::{Registration, SignIn, User, parse_refresh_token},
 };
-use persistence::{User, idempotency::Answer};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -21,9 +20,7 @@ use crate::{
     idempotency::{IdempotencyKey, answered},
     openapi::schemas,
     problem::Problem,
-    sign_in::OneTimeToken,
-    state::State,
-    use_cases::sessions::{self, SignedIn},
+    server::App,
 };
 
 /// Somebody has registered.
@@ -73,14 +70,17 @@ pub(super) fn joined(message: &'static str, user: &User) -> Answer {
     (status = 409, description = "`username_taken`, `email_taken`, or a request with this `Idempotency-Key` is under way."),
 ))]
 pub async fn register(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     key: IdempotencyKey,
     Anybody(origin): Anybody,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let registration = Registration::parse(&body).map_err(Error::invalid)?;
     let once = key.of_registration(&registration, &body)?;
-    let outcome = sessions::register(&state, origin, once.as_ref(), registration, registered).await;
+    let outcome = app
+        .registrations
+        .register(origin, once.as_ref(), registration, registered)
+        .await;
     answered(outcome, registered)
 }
 
@@ -91,15 +91,14 @@ pub async fn register(
     (status = 429, description = "`too_many_attempts` at this account, or from this network."),
 ))]
 pub async fn login(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     _: IdempotencyKey,
     Anybody(origin): Anybody,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let SignIn { login, password } = SignIn::parse(&body).map_err(Error::invalid)?;
-    let password = password.expose().into();
     Ok(answer(
-        &sessions::login(&state, origin, &login, password).await?,
+        &app.sessions.login(origin, &login, &password).await?,
     ))
 }
 
@@ -112,25 +111,25 @@ pub async fn login(
     (status = 401, description = "`invalid_refresh_token`: sign in again."),
 ))]
 pub async fn refresh(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     _: IdempotencyKey,
     Anybody(origin): Anybody,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let token = refresh_token(&body)?;
-    Ok(answer(&sessions::refresh(&state, origin, token).await?))
+    Ok(answer(&app.sessions.refresh(origin, token).await?))
 }
 
 /// End a session
 #[utoipa::path(post, path = "/api/v1/auth/logout", tag = "auth", security(()), request_body = schemas::RefreshToken,
     responses((status = 204, description = "It has ended, if there was one.")))]
 pub async fn logout(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     _: IdempotencyKey,
     Anybody(origin): Anybody,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
-    sessions::logout(&state, origin, &refresh_token(&body)?).await?;
+    app.sessions.logout(origin, &refresh_token(&body)?).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 

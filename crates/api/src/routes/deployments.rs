@@ -1,6 +1,6 @@
 //! `/services/{id}/start`, `/stop`, `/restart` and `/deployments`: what a tenant wants to run, and how far that has come.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::{
     HttpResponse,
@@ -8,9 +8,9 @@ use actix_web::{
 };
 use chrono::{DateTime, Utc};
 use domain::{
-    Deployment, DeploymentAction, DeploymentId, Error, PositiveDuration, ServiceId, Violation,
+    Deployment, DeploymentAction, DeploymentId, Error, PositiveDuration, ServiceId, TenantScope,
+    Violation, idempotency::Answer,
 };
-use persistence::{TenantScope, idempotency::Answer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -23,11 +23,11 @@ use super::{
 use crate::{
     extract::{Id, Member},
     idempotency::{IdempotencyKey, answered_for},
+    lifecycle::Lifecycle,
     openapi::schemas,
     problem::Problem,
     query::parameter,
-    state::State,
-    use_cases::deployments,
+    server::App,
 };
 
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -118,13 +118,13 @@ fn view(deployment: &Deployment) -> DeploymentView<'_> {
     (status = 200, description = "A page of them.", body = DeploymentList),
 ))]
 pub async fn list(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     Id(id): Id,
     asked: Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
     let request = asked.request()?;
-    let page = deployments::list(&state, scope, ServiceId(id), request).await?;
+    let page = app.deployments.list(scope, ServiceId(id), request).await?;
     Ok(HttpResponse::Ok().json(DeploymentList {
         deployments: page.items.iter().map(view).collect(),
         total: page.total,
@@ -139,10 +139,11 @@ pub async fn list(
         headers(("ETag" = String, description = "Its version."))),
 ))]
 pub async fn read(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     Id(id): Id,
     query: Query<ReadQuery>,
+    lifecycle: Data<Lifecycle>,
 ) -> Result<HttpResponse, Problem> {
     let wait: Option<PositiveDuration> = parameter("wait", query.wait.as_deref())?;
     let wait = wait.map(PositiveDuration::get);
@@ -150,7 +151,10 @@ pub async fn read(
         let refused = Violation::new("out_of_range", "must be at most 60s");
         return Err(Error::invalid(vec![refused.at("/wait")]).into());
     }
-    let deployment = deployments::read(&state, scope, DeploymentId(id), wait).await?;
+    let deployment = app
+        .deployments
+        .read(scope, DeploymentId(id), wait, || lifecycle.drains())
+        .await?;
     Ok(tagged(HttpResponse::Ok(), &view(&deployment)))
 }
 
@@ -163,12 +167,12 @@ pub async fn read(
     (status = 409, description = "`deployment_in_progress`, or a request with this `Idempotency-Key` is under way."),
 ))]
 pub async fn start(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     key: IdempotencyKey,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    deploy(&state, scope, key, *id, DeploymentAction::Start).await
+    deploy(&app, scope, key, *id, DeploymentAction::Start).await
 }
 
 /// Stop a service
@@ -180,12 +184,12 @@ pub async fn start(
     (status = 409, description = "`deployment_in_progress`, or a request with this `Idempotency-Key` is under way."),
 ))]
 pub async fn stop(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     key: IdempotencyKey,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    deploy(&state, scope, key, *id, DeploymentAction::Stop).await
+    deploy(&app, scope, key, *id, DeploymentAction::Stop).await
 }
 
 /// Restart a running service in place
@@ -195,16 +199,16 @@ pub async fn stop(
     (status = 409, description = "`not_running`, `deployment_in_progress`, or a request with this `Idempotency-Key` is under way."),
 ))]
 pub async fn restart(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     key: IdempotencyKey,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    deploy(&state, scope, key, *id, DeploymentAction::Restart).await
+    deploy(&app, scope, key, *id, DeploymentAction::Restart).await
 }
 
 async fn deploy(
-    state: &State,
+    app: &App,
     scope: TenantScope,
     key: IdempotencyKey,
     id: Uuid,
@@ -228,6 +232,9 @@ async fn deploy(
     };
     let once = key.of_user(&scope, &Value::Null)?;
     let (scope_again, id) = (scope.clone(), ServiceId(id));
-    let outcome = deployments::deploy(state, scope, once.as_ref(), id, action, accepted).await;
-    answered_for(state, scope_again, once, outcome, accepted).await
+    let outcome = app
+        .deployments
+        .deploy(scope, once.as_ref(), id, action, accepted)
+        .await;
+    answered_for(app, scope_again, once, outcome, accepted).await
 }

@@ -1,12 +1,16 @@
 //! Whether the process lives, and whether it can serve.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::{HttpResponse, web::Data};
+use domain::ports::Reachable;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{lifecycle::Phase, state::State};
+use crate::{
+    lifecycle::{Lifecycle, Phase},
+    server::Dependencies,
+};
 
 /// How long what the product depends on may take to answer.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -67,20 +71,11 @@ pub async fn live() -> HttpResponse {
     (status = 200, description = "It can: `ready`, or `degraded` where Nomad does not answer.", body = Readiness),
     (status = 503, description = "It can't: the database does not answer, the encryption key is missing or wrong, or it starts or drains.", body = Readiness),
 ))]
-pub async fn ready(state: Data<Arc<State>>) -> HttpResponse {
-    let database = check(async {
-        let answered = state.database.ping().await;
-        answered.map_err(|error| error.detail().to_owned())
-    });
-    let nomad = check(async {
-        match state.nomad.client().health().await {
-            Ok(health) if health.is_ok() => Ok(()),
-            Ok(_) => Err("the agent says that it does not work".to_owned()),
-            Err(error) => Err(error.text().to_owned()),
-        }
-    });
+pub async fn ready(dependencies: Data<Dependencies>, lifecycle: Data<Lifecycle>) -> HttpResponse {
+    let database = check(&dependencies.database);
+    let nomad = check(&dependencies.nomad);
     let (database, nomad) = tokio::join!(database, nomad);
-    let serves = state.lifecycle.phase() == Phase::Serving && database == OK;
+    let serves = lifecycle.phase() == Phase::Serving && database == OK;
     let (mut response, status) = match (serves, nomad == OK) {
         (false, _) => (HttpResponse::ServiceUnavailable(), "unready"),
         (true, false) => (HttpResponse::Ok(), "degraded"),
@@ -91,15 +86,15 @@ pub async fn ready(state: Data<Arc<State>>) -> HttpResponse {
         checks: Checks {
             database,
             nomad,
-            encryption: state.encryption.refusal(),
+            encryption: dependencies.encryption.refusal(),
         },
     })
 }
 
-async fn check(question: impl Future<Output = Result<(), String>>) -> String {
-    match tokio::time::timeout(DEADLINE, question).await {
+async fn check(dependency: &impl Reachable) -> String {
+    match tokio::time::timeout(DEADLINE, dependency.reach()).await {
         Ok(Ok(())) => OK.to_owned(),
-        Ok(Err(reason)) => reason,
+        Ok(Err(error)) => error.detail().to_owned(),
         Err(_) => format!("no answer within {DEADLINE:?}"),
     }
 }

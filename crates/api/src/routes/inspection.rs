@@ -1,14 +1,14 @@
 //! `/services/{id}/logs` and `/services/{id}/metrics`: what a service writes and uses while it runs.
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{CONTENT_TYPE, HeaderName},
     web::{Data, Query},
 };
-use domain::{Error, ServiceId, Violation};
-use nomad::{LogRequest, client::logs::LogSource};
+use domain::{
+    Error, ServiceId, Violation,
+    runtime::{LogRequest, LogSource},
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -16,10 +16,10 @@ use uuid::Uuid;
 use super::log_events;
 use crate::{
     extract::{Id, Member},
+    lifecycle::Lifecycle,
     openapi::schemas,
     problem::Problem,
-    state::State,
-    use_cases::deployments,
+    server::App,
 };
 
 const DEFAULT_TAIL: usize = 100;
@@ -84,23 +84,26 @@ pub struct Usage {
         content((Logs = "application/json"), (String = "text/event-stream"))),
 ))]
 pub async fn logs(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     Id(id): Id,
     query: Query<LogQuery>,
+    lifecycle: Data<Lifecycle>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let (wanted, follow) = wanted(&query)?;
-    let (place, _) = deployments::place(&state, scope, ServiceId(id)).await?;
+    let id = ServiceId(id);
     if follow {
         let last = request.headers().get(LAST_EVENT_ID);
         let last = last.and_then(|value| value.to_str().ok());
-        let events = log_events::follow(&state, &place, &wanted, last).await?;
+        let resume = log_events::position(last)?;
+        let log = app.running_services.follow(scope, id, &wanted, resume);
+        let events = log_events::stream(log.await?, lifecycle.into_inner());
         return Ok(HttpResponse::Ok()
             .insert_header((CONTENT_TYPE, "text/event-stream"))
             .streaming(events));
     }
-    let logs = state.nomad.logs(&place, &wanted).await?;
+    let logs = app.running_services.logs(scope, id, &wanted).await?;
     Ok(HttpResponse::Ok().json(Logs { logs }))
 }
 
@@ -110,15 +113,11 @@ pub async fn logs(
     (status = 409, description = "`not_running`."),
 ))]
 pub async fn metrics(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    let (place, status) = deployments::place(&state, scope, ServiceId(id)).await?;
-    status.ensure_running()?;
-    let usage = state.nomad.usage(&place).await?.ok_or_else(|| {
-        Error::conflict("not_running", "nothing of the service runs at this moment")
-    })?;
+    let usage = app.running_services.usage(scope, ServiceId(id)).await?;
     Ok(HttpResponse::Ok().json(Metrics {
         metrics: Usage {
             cpu_usage: usage.cpu_usage,

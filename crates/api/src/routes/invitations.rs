@@ -1,18 +1,18 @@
 //! `/invitations`: letting people into a tenant. The token is told once; an answer that is given again because of its
 //! `Idempotency-Key` has all but the token, which is stored nowhere.
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Path, Query},
 };
+use application::Invited;
 use chrono::{DateTime, Utc};
 use domain::{
     Error,
-    invitation::{Acceptance, NewInvitation},
+    idempotency::Answer,
+    invitation::{Acceptance, Invitation, NewInvitation},
+    user::User,
 };
-use persistence::{User, idempotency::Answer, invitations::Invitation};
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -27,8 +27,7 @@ use crate::{
     idempotency::{IdempotencyKey, answered, answered_for},
     openapi::account_schemas as schemas,
     problem::Problem,
-    state::State,
-    use_cases::invitations::{self, Invited},
+    server::App,
 };
 
 /// An invitation.
@@ -99,11 +98,11 @@ fn created(invitation: &Invitation, token: Option<&str>) -> Answer {
     (status = 200, description = "A page of them, accepted ones included.", body = InvitationList),
 ))]
 pub async fn list(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     query: Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let page = invitations::list(&state, scope, query.request()?).await?;
+    let page = app.invitations.list(scope, query.request()?).await?;
     let invitations = page.items.iter().map(|invitation| view(invitation, None));
     Ok(HttpResponse::Ok().json(InvitationList {
         invitations: invitations.collect(),
@@ -121,7 +120,7 @@ pub async fn list(
         headers(("Location" = String, description = "Where it is."), ("ETag" = String, description = "Its version."))),
 ))]
 pub async fn create(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     key: IdempotencyKey,
     Body(body): Body,
@@ -130,8 +129,11 @@ pub async fn create(
     let once = key.of_user(&scope, &body)?;
     let stored = |invitation: &Invitation| created(invitation, None);
     let told = |new: &Invited| created(&new.invitation, Some(new.token.reveal()));
-    let outcome = invitations::create(&state, scope.clone(), once.as_ref(), new, stored).await;
-    answered_for(&state, scope, once, outcome, told).await
+    let outcome = app
+        .invitations
+        .create(scope.clone(), once.as_ref(), new, stored)
+        .await;
+    answered_for(&app, scope, once, outcome, told).await
 }
 
 /// Read an invitation
@@ -140,11 +142,11 @@ pub async fn create(
         headers(("ETag" = String, description = "Its version."))),
 ))]
 pub async fn read(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    let invitation = invitations::read(&state, scope, id).await?;
+    let invitation = app.invitations.read(scope, id).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&invitation, None)))
 }
 
@@ -156,14 +158,14 @@ pub async fn read(
     (status = 409, description = "`invitation_accepted`."),
 ))]
 pub async fn delete(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     id: Path<Uuid>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request);
     let check = |invitation: &Invitation| expected.check(&shown(&view(invitation, None)));
-    invitations::delete(&state, scope, *id, check).await?;
+    app.invitations.delete(scope, *id, check).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -177,7 +179,7 @@ pub async fn delete(
     (status = 409, description = "`username_taken`, `email_taken`, or a request with this `Idempotency-Key` is under way."),
 ))]
 pub async fn accept(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     key: IdempotencyKey,
     Anybody(origin): Anybody,
     Body(body): Body,
@@ -185,6 +187,9 @@ pub async fn accept(
     let acceptance = Acceptance::parse(&body).map_err(Error::invalid)?;
     let once = key.of_invitation(acceptance.token.expose(), &body)?;
     let answer = |user: &User| joined("You are a member now", user);
-    let outcome = invitations::accept(&state, origin, once.as_ref(), acceptance, answer).await;
+    let outcome = app
+        .invitations
+        .accept(origin, once.as_ref(), acceptance, answer)
+        .await;
     answered(outcome, answer)
 }

@@ -3,79 +3,66 @@
 use std::{sync::Arc, time::Duration};
 
 use actix_web::web::Bytes;
-use domain::{Error, Violation, deployment::JobPlace};
-use futures::{Stream, stream};
-use nomad::{Following, LogRequest};
-use tokio::{
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout_at},
-};
+use application::FollowedLog;
+use domain::{Error, Violation, runtime::ports::LogFollowing};
+use futures::Stream;
+use tokio::time::{Instant, timeout_at};
 
-use crate::{lifecycle::Phase, state::State};
+use crate::lifecycle::{Lifecycle, Phase};
 
 /// Proxies close what stays silent for long.
 const HEARTBEAT: Duration = Duration::from_secs(5);
-const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// A line without an end is passed on in pieces of this size.
 const MAX_LINE: usize = 64 * 1024;
 
-/// The events from the end of the log on, or from the event after `last`. They end when the service does, and when the
-/// server does.
+/// From where to go on: behind the event with this id.
 ///
 /// # Errors
-/// Invalid for an id that is none of ours, unavailable where too many logs are followed or Nomad can't be asked.
-pub async fn follow(
-    state: &Arc<State>,
-    place: &JobPlace,
-    request: &LogRequest,
-    last: Option<&str>,
-) -> Result<impl Stream<Item = Result<Bytes, actix_web::Error>> + use<>, Error> {
-    let permit = state.log_followers.clone().try_acquire_owned();
-    let permit = permit.map_err(|_| {
-        let detail = "too many logs are being followed through this server";
-        Error::unavailable("too_many_followers", detail, RETRY_AFTER)
-    })?;
-    let resume = last.map(|id| {
+/// Invalid for an id that is none of ours.
+pub fn position(last: Option<&str>) -> Result<Option<u64>, Error> {
+    let position = last.map(|id| {
         id.parse().map_err(|_| {
             let refused = Violation::new("not_allowed", "must be the id of an event of this log");
             Error::invalid(vec![refused.at("/Last-Event-ID")])
         })
     });
-    let following = state
-        .nomad
-        .follow(place, request, resume.transpose()?)
-        .await?;
+    position.transpose()
+}
+
+/// The events of a log. They end when the service does, and when the server does.
+pub fn stream<Following: LogFollowing + 'static>(
+    log: FollowedLog<Following>,
+    lifecycle: Arc<Lifecycle>,
+) -> impl Stream<Item = Result<Bytes, actix_web::Error>> {
     let follower = Follower {
-        state: state.clone(),
-        following,
+        lifecycle,
+        log,
         line: Vec::new(),
         ended: false,
-        _permit: permit,
     };
-    Ok(stream::unfold(follower, |mut follower| async move {
+    futures::stream::unfold(follower, |mut follower| async move {
         let text = follower.next().await?;
         Some((Ok(Bytes::from(text)), follower))
-    }))
+    })
 }
 
-struct Follower {
-    state: Arc<State>,
-    following: Option<Following>,
+struct Follower<Following> {
+    lifecycle: Arc<Lifecycle>,
+    log: FollowedLog<Following>,
     line: Vec<u8>,
     ended: bool,
-    _permit: OwnedSemaphorePermit,
 }
 
-impl Follower {
+impl<Following: LogFollowing> Follower<Following> {
     /// The next events as text; a comment where nothing was written for a while.
     async fn next(&mut self) -> Option<String> {
         if self.ended {
             return None;
         }
-        let Some(following) = &mut self.following else {
+        let Some(following) = &mut self.log.following else {
             return self.end();
         };
-        let draining = self.state.lifecycle.reached(Phase::Draining);
+        let draining = self.lifecycle.reached(Phase::Draining);
         let piece = tokio::select! {
             piece = timeout_at(Instant::now() + HEARTBEAT, following.next()) => piece,
             () = draining => return self.end(),

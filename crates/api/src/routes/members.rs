@@ -1,13 +1,13 @@
 //! `/users`: the people of the caller's tenant.
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Path, Query},
 };
-use domain::{Error, UserId, user::MemberChange};
-use persistence::User;
+use domain::{
+    Error, UserId,
+    user::{MemberChange, User},
+};
 use uuid::Uuid;
 
 use super::{
@@ -20,8 +20,7 @@ use crate::{
     extract::{Body, Id, Member},
     openapi::account_schemas as schemas,
     problem::Problem,
-    state::State,
-    use_cases::members,
+    server::App,
 };
 
 /// List the tenant's members
@@ -29,11 +28,11 @@ use crate::{
     (status = 200, description = "A page of them, newest first.", body = UserList),
 ))]
 pub async fn list(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     query: Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let page = members::list(&state, scope, query.request()?).await?;
+    let page = app.members.list(scope, query.request()?).await?;
     Ok(HttpResponse::Ok().json(UserList::of(&page)))
 }
 
@@ -43,11 +42,11 @@ pub async fn list(
         headers(("ETag" = String, description = "Its version."))),
 ))]
 pub async fn read(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    let user = members::read(&state, scope, UserId(id)).await?;
+    let user = app.members.read(scope, UserId(id)).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&user)))
 }
 
@@ -62,14 +61,14 @@ pub async fn read(
     (status = 409, description = "`last_administrator`, or `own_account`: nobody deactivates their own."),
 ))]
 pub async fn update(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     id: Path<Uuid>,
     request: HttpRequest,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request).required()?;
-    let user = members::update(&state, scope, UserId(*id), |user| {
+    let user = app.members.update(scope, UserId(*id), |user| {
         let current = shown(&view(user));
         expected.check(&current)?;
         MemberChange::parse(&body, &current).map_err(Error::invalid)
@@ -87,13 +86,13 @@ pub async fn update(
     (status = 409, description = "`last_administrator`, or `own_account`: nobody removes their own."),
 ))]
 pub async fn remove(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     id: Path<Uuid>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request);
     let check = |user: &User| expected.check(&shown(&view(user)));
-    members::remove(&state, scope, UserId(*id), check).await?;
+    app.members.remove(scope, UserId(*id), check).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -2,8 +2,10 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, Datelike};
-use domain::{Error, Violation};
-use persistence::page::{PageRequest, Position};
+use domain::{
+    Error, Violation,
+    page::{PageRequest, Position},
+};
 use serde::Deserialize;
 use utoipa::IntoParams;
 use uuid::Uuid;
@@ -16,7 +18,7 @@ const MAX_OFFSET: u64 = 100_000;
 
 /// The text a client sends back to get the page after `position`.
 pub fn cursor(position: Position) -> String {
-    let microseconds = position.created_at.and_utc().timestamp_micros();
+    let microseconds = position.created_at.timestamp_micros();
     URL_SAFE_NO_PAD.encode(format!("{microseconds}.{}", position.id.simple()))
 }
 
@@ -102,7 +104,8 @@ fn position(cursor: &str) -> Option<Position> {
     if !(1..=9999).contains(&created_at.year()) {
         return None;
     }
-    Some(Position::new(created_at, Uuid::try_parse(id).ok()?))
+    let id = Uuid::try_parse(id).ok()?;
+    Some(Position { created_at, id })
 }
 
 #[cfg(test)]
@@ -112,7 +115,10 @@ mod tests {
     #[test]
     fn a_cursor_leads_back_to_its_row() {
         let created_at = DateTime::from_timestamp_micros(1_700_000_000_123_456).unwrap();
-        let row = Position::new(created_at, Uuid::from_u128(7));
+        let row = Position {
+            created_at,
+            id: Uuid::from_u128(7),
+        };
         assert_eq!(request(None, Some(&cursor(row))).unwrap().after, Some(row));
     }
 

@@ -1,6 +1,6 @@
 //! `/services`: what a tenant has defined.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -9,9 +9,9 @@ use actix_web::{
 use chrono::{DateTime, Utc};
 use domain::{
     Error, Service, ServiceConfig, ServiceId,
-    service::{NewService, ServicePatch, parse_reveal},
+    idempotency::Answer,
+    service::{NewService, ServiceFilter, ServicePatch, parse_reveal},
 };
-use persistence::{idempotency::Answer, services::ServiceFilter};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -26,8 +26,7 @@ use crate::{
     openapi::schemas,
     problem::Problem,
     query::parameter,
-    state::State,
-    use_cases::services,
+    server::App,
 };
 
 /// Which services to list.
@@ -131,7 +130,7 @@ fn created(service: &Service) -> Answer {
     (status = 200, description = "A page of them.", body = ServiceList),
 ))]
 pub async fn list(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     asked: Query<PageQuery>,
     query: Query<ListQuery>,
@@ -142,7 +141,7 @@ pub async fn list(
         status: parameter("status", query.status.as_deref())?,
         text: query.q.clone().filter(|text| !text.is_empty()),
     };
-    let page = services::list(&state, scope, &filter, request).await?;
+    let page = app.services.list(scope, &filter, request).await?;
     Ok(HttpResponse::Ok().json(ServiceList {
         services: page.items.iter().map(view).collect(),
         total: page.total,
@@ -159,15 +158,18 @@ pub async fn list(
     (status = 409, description = "`type_taken`, `name_taken`, or a request with this `Idempotency-Key` is under way."),
 ))]
 pub async fn create(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     key: IdempotencyKey,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let new = NewService::parse(&body).map_err(Error::invalid)?;
     let once = key.of_user(&scope, &body)?;
-    let outcome = services::create(&state, scope.clone(), once.as_ref(), new, created).await;
-    answered_for(&state, scope, once, outcome, created).await
+    let outcome = app
+        .services
+        .create(scope.clone(), once.as_ref(), new, created)
+        .await;
+    answered_for(&app, scope, once, outcome, created).await
 }
 
 /// Read a service
@@ -176,11 +178,11 @@ pub async fn create(
         headers(("ETag" = String, description = "Its version."))),
 ))]
 pub async fn read(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    let service = services::read(&state, scope, ServiceId(id)).await?;
+    let service = app.services.read(scope, ServiceId(id)).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&service)))
 }
 
@@ -195,18 +197,20 @@ pub async fn read(
     (status = 409, description = "`name_taken`."),
 ))]
 pub async fn replace(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     id: Path<Uuid>,
     request: HttpRequest,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request);
-    let service = services::update(&state, scope, ServiceId(*id), |service, values| {
-        let current = shown(&view(service));
-        expected.check(&current)?;
-        ServicePatch::parse_replacement(&body, &current, values)
-    });
+    let service = app
+        .services
+        .update(scope, ServiceId(*id), |service, values| {
+            let current = shown(&view(service));
+            expected.check(&current)?;
+            ServicePatch::parse_replacement(&body, &current, values)
+        });
     Ok(tagged(HttpResponse::Ok(), &view(&service.await?)))
 }
 
@@ -219,18 +223,20 @@ pub async fn replace(
     (status = 409, description = "`name_taken`."),
 ))]
 pub async fn update(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     id: Path<Uuid>,
     request: HttpRequest,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request).required()?;
-    let service = services::update(&state, scope, ServiceId(*id), |service, values| {
-        let current = shown(&view(service));
-        expected.check(&current)?;
-        ServicePatch::parse(&body, &current, values)
-    });
+    let service = app
+        .services
+        .update(scope, ServiceId(*id), |service, values| {
+            let current = shown(&view(service));
+            expected.check(&current)?;
+            ServicePatch::parse(&body, &current, values)
+        });
     Ok(tagged(HttpResponse::Ok(), &view(&service.await?)))
 }
 
@@ -242,14 +248,14 @@ pub async fn update(
     (status = 409, description = "`service_running`: stop it first."),
 ))]
 pub async fn delete(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     id: Path<Uuid>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request);
     let check = |service: &Service| expected.check(&shown(&view(service)));
-    services::delete(&state, scope, ServiceId(*id), check).await?;
+    app.services.delete(scope, ServiceId(*id), check).await?;
     Ok(HttpResponse::NoContent().finish())
 }
 
@@ -263,12 +269,15 @@ pub async fn delete(
     (status = 500, description = "`decryption_failed`: a value was changed or moved in the database, or its key is gone."),
 ))]
 pub async fn reveal(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     id: Path<Uuid>,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let pointers = parse_reveal(&body).map_err(Error::invalid)?;
-    let values = services::reveal(&state, scope, ServiceId(*id), &pointers).await?;
+    let values = app
+        .services
+        .reveal(scope, ServiceId(*id), &pointers)
+        .await?;
     Ok(HttpResponse::Ok().json(RevealedView { values }))
 }

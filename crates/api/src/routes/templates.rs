@@ -1,14 +1,11 @@
 //! `/templates`: what services can be made from.
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpResponse,
     web::{Data, Query},
 };
 use chrono::{DateTime, Utc};
-use domain::service_template::ServiceTemplate;
-use persistence::templates::TemplateFilter;
+use domain::service_template::{ServiceTemplate, TemplateFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
@@ -23,8 +20,7 @@ use crate::{
     openapi::schemas,
     problem::Problem,
     query::parameter,
-    state::State,
-    use_cases::templates,
+    server::App,
 };
 
 /// Which templates to list.
@@ -110,7 +106,7 @@ fn view(template: &ServiceTemplate) -> TemplateView<'_> {
     (status = 200, description = "A page of them.", body = TemplateList),
 ))]
 pub async fn list(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     asked: Query<PageQuery>,
     query: Query<ListQuery>,
@@ -122,7 +118,7 @@ pub async fn list(
         tag: query.tag.clone(),
         text: query.q.clone().filter(|text| !text.is_empty()),
     };
-    let page = templates::list(&state, scope, &filter, request).await?;
+    let page = app.templates.list(scope, &filter, request).await?;
     Ok(HttpResponse::Ok().json(TemplateList {
         templates: page.items.iter().map(view).collect(),
         total: page.total,
@@ -136,10 +132,10 @@ pub async fn list(
         headers(("ETag" = String, description = "Its version."))),
 ))]
 pub async fn read(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     Id(id): Id,
 ) -> Result<HttpResponse, Problem> {
-    let template = templates::read(&state, scope, id).await?;
+    let template = app.templates.read(scope, id).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&template)))
 }

@@ -1,14 +1,16 @@
 //! `/tenant`: the caller's own; `/admin/tenants`: every one.
 
-use std::sync::Arc;
-
 use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Path, Query},
 };
 use chrono::{DateTime, Utc};
-use domain::{Error, TenantId, policy::Action, tenant::TenantChange};
-use persistence::{idempotency::Answer, tenants::Tenant};
+use domain::{
+    Caller, Error, TenantId,
+    idempotency::Answer,
+    policy::Action,
+    tenant::{Tenant, TenantChange},
+};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -19,12 +21,11 @@ use super::{
     paging::{self, PageQuery},
 };
 use crate::{
-    extract::{Body, Caller, Member},
+    extract::{Authenticated, Body, Member},
     idempotency::{IdempotencyKey, answered},
     openapi::account_schemas as schemas,
     problem::Problem,
-    state::State,
-    use_cases::tenants,
+    server::App,
 };
 
 /// A tenant.
@@ -99,11 +100,8 @@ fn changed(tenant: &Tenant) -> Answer {
     (status = 200, description = "The tenant.", body = TenantView,
         headers(("ETag" = String, description = "Its version."))),
 ))]
-pub async fn read_own(
-    state: Data<Arc<State>>,
-    Member(scope): Member,
-) -> Result<HttpResponse, Problem> {
-    let tenant = tenants::read_own(&state, scope).await?;
+pub async fn read_own(app: Data<App>, Member(scope): Member) -> Result<HttpResponse, Problem> {
+    let tenant = app.tenants.read_own(scope).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&tenant)))
 }
 
@@ -116,13 +114,13 @@ pub async fn read_own(
     (status = 409, description = "`domain_taken`."),
 ))]
 pub async fn update_own(
-    state: Data<Arc<State>>,
+    app: Data<App>,
     Member(scope): Member,
     request: HttpRequest,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request).required()?;
-    let tenant = tenants::update_own(&state, scope, |tenant| {
+    let tenant = app.tenants.update_own(scope, |tenant| {
         let current = shown(&view(tenant));
         expected.check(&current)?;
         TenantChange::parse(&body, &current).map_err(Error::invalid)
@@ -135,11 +133,11 @@ pub async fn update_own(
     (status = 200, description = "A page of them.", body = TenantList),
 ))]
 pub async fn list(
-    state: Data<Arc<State>>,
-    caller: Caller,
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
     query: Query<PageQuery>,
 ) -> Result<HttpResponse, Problem> {
-    let page = tenants::list(&state, &caller, query.request()?).await?;
+    let page = app.tenants.list(&caller, query.request()?).await?;
     Ok(HttpResponse::Ok().json(TenantList {
         tenants: page.items.iter().map(view).collect(),
         total: page.total,
@@ -153,11 +151,11 @@ pub async fn list(
         headers(("ETag" = String, description = "Its version."))),
 ))]
 pub async fn read(
-    state: Data<Arc<State>>,
-    caller: Caller,
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    let tenant = tenants::read(&state, &caller, TenantId(*id)).await?;
+    let tenant = app.tenants.read(&caller, TenantId(*id)).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&tenant)))
 }
 
@@ -171,13 +169,13 @@ pub async fn read(
         headers(("ETag" = String, description = "Its version."))),
 ))]
 pub async fn suspend(
-    state: Data<Arc<State>>,
-    caller: Caller,
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
     key: IdempotencyKey,
     id: Path<Uuid>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    set_active(&state, &caller, &key, (*id, Action::Suspend), &request).await
+    set_active(&app, &caller, &key, (*id, Action::Suspend), &request).await
 }
 
 /// Resume a tenant
@@ -188,17 +186,17 @@ pub async fn suspend(
         headers(("ETag" = String, description = "Its version."))),
 ))]
 pub async fn resume(
-    state: Data<Arc<State>>,
-    caller: Caller,
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
     key: IdempotencyKey,
     id: Path<Uuid>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
-    set_active(&state, &caller, &key, (*id, Action::Resume), &request).await
+    set_active(&app, &caller, &key, (*id, Action::Resume), &request).await
 }
 
 async fn set_active(
-    state: &State,
+    app: &App,
     caller: &Caller,
     key: &IdempotencyKey,
     (id, action): (Uuid, Action),
@@ -208,6 +206,9 @@ async fn set_active(
     let expected = IfMatch::of(request);
     let check = |tenant: &Tenant| expected.check(&shown(&view(tenant)));
     let change = (TenantId(id), action);
-    let outcome = tenants::set_active(state, caller, once.as_ref(), change, check, changed).await;
+    let outcome = app
+        .tenants
+        .set_active(caller, once.as_ref(), change, check, changed)
+        .await;
     answered(outcome, changed)
 }

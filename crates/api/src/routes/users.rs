@@ -1,21 +1,20 @@
 //! `/users/me`: one's own profile.
 
-use std::sync::Arc;
-
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use chrono::{DateTime, Utc};
-use domain::{Error, user::ProfileChange};
-use persistence::User;
+use domain::{
+    Error,
+    user::{ProfileChange, User},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::entity_tag::{IfMatch, shown, tagged};
 use crate::{
-    extract::{Body, Caller},
+    extract::{Authenticated, Body},
     openapi::schemas,
     problem::Problem,
-    state::State,
-    use_cases::profiles,
+    server::App,
 };
 
 /// A user, without the password.
@@ -69,8 +68,11 @@ pub(super) fn view(user: &User) -> UserView<'_> {
     (status = 200, description = "The caller.", body = UserView,
         headers(("ETag" = String, description = "Its version."))),
 ))]
-pub async fn read_me(state: Data<Arc<State>>, caller: Caller) -> Result<HttpResponse, Problem> {
-    let user = profiles::read(&state, &caller).await?;
+pub async fn read_me(
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
+) -> Result<HttpResponse, Problem> {
+    let user = app.profiles.read(&caller).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&user)))
 }
 
@@ -85,8 +87,8 @@ pub async fn read_me(state: Data<Arc<State>>, caller: Caller) -> Result<HttpResp
     (status = 409, description = "`email_taken`."),
 ))]
 pub async fn update_me(
-    state: Data<Arc<State>>,
-    caller: Caller,
+    app: Data<App>,
+    Authenticated(caller): Authenticated,
     request: HttpRequest,
     Body(body): Body,
 ) -> Result<HttpResponse, Problem> {
@@ -96,6 +98,6 @@ pub async fn update_me(
         expected.check(&current)?;
         ProfileChange::parse(&body, &current).map_err(Error::invalid)
     };
-    let user = profiles::update(&state, &caller, change).await?;
+    let user = app.profiles.update(&caller, change).await?;
     Ok(tagged(HttpResponse::Ok(), &view(&user)))
 }

@@ -1,6 +1,6 @@
 //! Tokens, password hashing, throttling, API keys and invitations.
 
-use persistence::throttles::ThrottlePolicy;
+use domain::session::ThrottlePolicy;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,6 @@
 //! What the audit trail needs from outside.
 
-use std::{future::Future, ops::Range, sync::Arc};
+use std::{fmt::Debug, future::Future, ops::Range};
 
 use uuid::Uuid;
 
@@ -94,7 +94,7 @@ pub trait AuditLogReads {
 /// Adds rows of the trail to the logs of their tenants, across tenants.
 pub trait AuditSealing: Clone + Send + Sync + 'static {
     /// What a log is sealed with.
-    type Seal: Eq + Send + Sync + 'static;
+    type Seal: Debug + Eq + Send + Sync + 'static;
 
     /// The keys to check a tenant's checkpoints with, the newest first.
     fn verifier_keys(seal: &Self::Seal, tenant: TenantId) -> Vec<String>;
@@ -120,13 +120,4 @@ pub trait AuditSealing: Clone + Send + Sync + 'static {
     /// Fails where the store does not answer, or where a log is not what its head says.
     fn seal(&self, log: Log, seal: &Self::Seal)
     -> impl Future<Output = Result<(u64, bool)>> + Send;
-}
-
-/// Reads the keys to seal with, which may change while the product runs.
-pub trait SealSource<Seal>: Send + Sync + 'static {
-    /// What to seal with at this moment.
-    ///
-    /// # Errors
-    /// Says why the keys can't be read.
-    fn read(&self) -> Result<Arc<Seal>, String>;
 }

@@ -11,7 +11,7 @@ pub trait LogFollowing: Send {
     fn next(&mut self) -> impl Future<Output = Option<Result<LogPiece>>> + Send;
 
     /// Whether nothing will come any more.
-    fn has_ended(&self) -> impl Future<Output = bool> + Send;
+    fn has_ended(&mut self) -> impl Future<Output = bool> + Send;
 }
 
 /// Looks at what runs.

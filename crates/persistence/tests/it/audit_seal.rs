@@ -1,12 +1,12 @@
 //! What writers, several sealers and a tampering hand make of a tenant's log.
 
-use domain::TenantId;
-use futures::future::join_all;
-use persistence::{
-    User,
-    audit_logs::AuditLogFilter,
-    audit_seal::{Log, Seal},
+use domain::{
+    TenantId,
+    audit_log::{AuditLogFilter, Log},
+    user::User,
 };
+use futures::future::join_all;
+use persistence::audit_seal::Seal;
 use tokio_postgres::{Client, NoTls};
 use transparency_log::{
     LogKeys, VerifierKeys,
@@ -15,6 +15,7 @@ use transparency_log::{
 };
 
 use crate::database::{Fixture, KEY, scope, secrecy_text};
+use crate::ports::*;
 
 /// More than there is in any of these tests.
 const ALL: u64 = 10_000;

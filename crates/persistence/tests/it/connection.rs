@@ -1,12 +1,12 @@
 use chrono::Utc;
-use domain::{Error, Scope, ServiceId, ServiceType, api_key::NewApiKey};
-use persistence::{
-    Acting, Credential, Origin, SystemPurpose, TenantScope, page::PageRequest,
-    services::ServiceFilter,
+use domain::{
+    Acting, Credential, Error, Origin, Scope, ServiceId, ServiceType, SystemPurpose, TenantScope,
+    api_key::NewApiKey, page::PageRequest, service::ServiceFilter,
 };
 use serde_json::json;
 
 use crate::database::{Fixture, scope, service, unanswered};
+use crate::ports::*;
 
 const PAGE: PageRequest = PageRequest {
     limit: 50,
@@ -15,19 +15,19 @@ const PAGE: PageRequest = PageRequest {
 };
 
 impl Fixture {
-    pub async fn names(&self, user: &persistence::User) -> Result<Vec<String>, Error> {
+    pub async fn names(&self, user: &domain::user::User) -> Result<Vec<String>, Error> {
         let read = self.database.read(scope(user));
         let (_, page) = read.list_services(&ServiceFilter::default(), PAGE).await?;
         Ok(page.items.into_iter().map(|service| service.name).collect())
     }
 
-    pub async fn only_service(&self, user: &persistence::User) -> ServiceId {
+    pub async fn only_service(&self, user: &domain::user::User) -> ServiceId {
         let read = self.database.read(scope(user));
         let listed = read.list_services(&ServiceFilter::default(), PAGE).await;
         listed.unwrap().1.items[0].id
     }
 
-    pub async fn create(&self, user: &persistence::User, service_type: ServiceType) {
+    pub async fn create(&self, user: &domain::user::User, service_type: ServiceType) {
         let mut transaction = self.database.tenant(scope(user)).await.unwrap();
         let (actor, _) = transaction.lock_admission().await.unwrap();
         transaction
@@ -204,8 +204,8 @@ async fn a_user_who_was_deactivated_is_refused_at_the_next_statement() {
     let system = fixture
         .database
         .system(
-            persistence::SystemPurpose::Administration,
-            &persistence::Acting::product(),
+            domain::SystemPurpose::Administration,
+            &domain::Acting::product(),
         )
         .await
         .unwrap();

@@ -6,12 +6,12 @@ use std::{
     task::Poll,
 };
 
-use domain::ServiceType;
-use persistence::{Acting, SystemPurpose, User};
+use domain::{Acting, ServiceType, SystemPurpose, user::User};
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio_postgres::{Client, error::SqlState};
 
 use crate::database::{Fixture, scope, secrecy_text};
+use crate::ports::*;
 
 const TABLES: &str = "SELECT relname::text FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND relname <> 'seaql_migrations' ORDER BY 1";

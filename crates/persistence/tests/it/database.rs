@@ -2,18 +2,23 @@
 
 use std::time::Duration;
 
-use domain::{Plan, Role, ServiceType, service::NewService};
+use domain::{
+    Acting, Credential, Origin, Plan, Role, ServiceType, SystemPurpose, TenantScope,
+    service::NewService,
+    session::{NewRefreshToken, Session},
+    user::{NewUser, User},
+};
 use embedded_postgres::test_database::TestDatabase;
 use persistence::{
-    Acting, Credential, Database, Origin, PoolSettings, SystemPurpose, TenantScope, User,
+    Database, PoolSettings,
     encryption::{KeyEncryptionKey, Keyring},
-    sign_in::{Session, insert_refresh_token},
-    users::NewUser,
+    sign_in::insert_refresh_token,
 };
 
 use postgres_connection::{Address, SslMode};
 use secrecy::SecretString;
 
+use crate::ports::*;
 use crate::proxy::Proxy;
 
 pub struct Fixture {
@@ -98,17 +103,21 @@ impl Fixture {
             .unwrap();
         let session = Session {
             family_id: user.id.0,
-            user_id: user.id.0,
-            signed_in_at: chrono::Utc::now().naive_utc(),
+            user: user.id,
+            signed_in_at: chrono::Utc::now(),
         };
-        let until = session.signed_in_at + chrono::Duration::days(1);
-        let token = insert_refresh_token(session, name.into(), until, &Origin::default());
+        let token = NewRefreshToken {
+            session,
+            hash: name.into(),
+            expires_at: session.signed_in_at + chrono::Duration::days(1),
+            origin: Origin::default(),
+        };
         let transaction = self
             .database
             .system(SystemPurpose::SignIn, &Acting::product())
             .await
             .unwrap();
-        transaction.finish([token]).await.unwrap();
+        transaction.continue_session(token).await.unwrap();
         user
     }
 }
@@ -151,6 +160,6 @@ pub fn service(service_type: ServiceType) -> NewService {
 }
 
 /// Nobody asks for the answer of a request without an idempotency key.
-pub fn unanswered() -> persistence::idempotency::Answer {
+pub fn unanswered() -> domain::idempotency::Answer {
     panic!("the request has no key")
 }

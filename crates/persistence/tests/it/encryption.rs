@@ -6,21 +6,21 @@ use domain::{
     DeploymentAction, Error, ServiceConfig, ServiceId, ServiceType,
     deployment::{
         Claim, JobDocument, JobPlace, Phase, WorkerId,
-        ports::{DeploymentQueue, Progress},
+        ports::{DeploymentQueue, NewDeployment, Progress},
     },
     secret::MARKER,
-    service::{NewService, ServicePatch},
+    service::{NewService, OpenService, ServicePatch},
+    user::User,
 };
 use persistence::{
-    Database, TenantTx, User,
-    deployments::NewDeployment,
+    Database, TenantTx,
     encryption::{KeyStanding, Readiness},
-    services::OpenService,
 };
 use serde_json::{Value, json};
 use tokio_postgres::{Client, NoTls};
 
 use crate::database::{Fixture, KEY, keyring, scope, secrecy_text, unanswered};
+use crate::ports::*;
 
 pub const CANARY: &str = "canary-c0ffee-secret";
 pub const NEWER_KEY: &str = "//////////////////////////////////////////8=";

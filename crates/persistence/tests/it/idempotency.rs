@@ -1,11 +1,12 @@
 //! Answers that are kept so that they can be given again.
 
-use persistence::{
+use domain::{
     Acting, SystemPurpose,
     idempotency::{Answer, Once, replayed},
 };
 
 use crate::database::{Fixture, scope};
+use crate::ports::*;
 
 #[tokio::test]
 async fn only_answers_older_than_a_day_are_removed() {

@@ -1,10 +1,13 @@
 //! Looking into a tenant: what a platform administrator reads there, and what is written down of it.
 
-use domain::{Error, ServiceType, TenantId};
-use persistence::{Inspection, TenantScope, User, page::PageRequest, services::ServiceFilter};
+use domain::{
+    Error, Inspection, ServiceType, TenantId, TenantScope, page::PageRequest,
+    service::ServiceFilter, user::User,
+};
 use sea_orm::prelude::Uuid;
 
 use crate::database::{Fixture, scope};
+use crate::ports::*;
 
 const PAGE: PageRequest = PageRequest {
     limit: 50,

@@ -5,13 +5,11 @@ use std::{
     time::Duration,
 };
 
-use domain::{ServiceType, deployment::ports::DeploymentQueue, service::ServicePatch};
-use persistence::{
-    User,
-    encryption::{Readiness, Retired, Rotated},
-};
+use domain::{ServiceType, deployment::ports::DeploymentQueue, service::ServicePatch, user::User};
+use persistence::encryption::{Readiness, Retired, Rotated};
 use serde_json::Value;
 
+use crate::ports::*;
 use crate::{
     database::{Fixture, KEY},
     encryption::{CANARY, NEWER_KEY, config},

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use domain::ErrorKind;
+use domain::{Acting, ErrorKind, SystemPurpose};
 use futures::future::join_all;
-use persistence::{Acting, PoolSettings, SystemPurpose};
+use persistence::PoolSettings;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::database::{Fixture, bounds, scope};
+use crate::ports::*;
 
 /// Generous, because it only bounds a test that fails.
 const DEADLINE: Duration = Duration::from_secs(60);

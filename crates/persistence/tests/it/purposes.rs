@@ -2,7 +2,7 @@
 
 use std::fs;
 
-const CODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/connection/purpose.rs");
+const CODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/src/context.rs");
 const DOCUMENT: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../../docs/security/isolation.md"

@@ -1,10 +1,7 @@
-use domain::UserId;
-use persistence::{
-    Acting, SystemPurpose,
-    sign_in::{Credentials, replace_password_hash},
-};
+use domain::{Acting, SystemPurpose, UserId, session::Credentials};
 
 use crate::database::Fixture;
+use crate::ports::*;
 
 impl Fixture {
     async fn credentials(&self, name: &str) -> Credentials {
@@ -23,8 +20,9 @@ impl Fixture {
             .system(SystemPurpose::SignIn, &Acting::product())
             .await
             .unwrap();
-        let replace = replace_password_hash(user, outdated, current.to_owned());
-        transaction.finish([replace]).await.unwrap();
+        let replaced = transaction.replace_password_hash(user, outdated, current.to_owned());
+        replaced.await.unwrap();
+        transaction.commit().await.unwrap();
     }
 }
 

@@ -1,6 +1,6 @@
 //! A server does not serve from a database that would not keep tenants apart.
 
-use nomad_services::{server, start::StartError};
+use nomad_services::{process, server::StartError};
 use nomad_sim::Simulator;
 use secrecy::ExposeSecret;
 
@@ -16,7 +16,7 @@ async fn the_start_stops_and_names_the_table_and_what_to_do() {
     let broken = "ALTER TABLE services DISABLE ROW LEVEL SECURITY";
     owner.batch_execute(broken).await.expect("a hole");
     let settings = settings(&database, &simulator.url(), &[]);
-    let application = server::build(&settings).await.expect("a server");
+    let application = process::build(&settings).await.expect("a server");
     let refused = application.run(std::future::pending()).await;
     let refused = refused.expect_err("it does not serve");
     assert!(matches!(refused, StartError::Isolation(_)), "{refused}");
