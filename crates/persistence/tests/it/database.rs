@@ -12,7 +12,6 @@ use embedded_postgres::test_database::TestDatabase;
 use persistence::{
     Database, PoolSettings,
     encryption::{KeyEncryptionKey, Keyring},
-    sign_in::insert_refresh_token,
 };
 
 use postgres_connection::{Address, SslMode};

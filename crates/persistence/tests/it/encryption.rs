@@ -13,7 +13,7 @@ use domain::{
     user::User,
 };
 use persistence::{
-    Database, TenantTx,
+    Database, StoredConfig, TenantTx,
     encryption::{KeyStanding, Readiness},
 };
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ impl Fixture {
         made.await.unwrap().id
     }
 
-    pub async fn opened(&self, user: &User, id: ServiceId) -> OpenService {
+    pub async fn opened(&self, user: &User, id: ServiceId) -> OpenService<StoredConfig> {
         let mut transaction = self.begin(user).await;
         let (_, service) = transaction.service_with_secrets(id).await.unwrap();
         transaction.commit().await.unwrap();

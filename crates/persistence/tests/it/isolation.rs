@@ -8,6 +8,7 @@ use persistence::{
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::database::{Fixture, address, scope, secrecy_text};
+use crate::ports::*;
 
 async fn found(database: &Database) -> Vec<String> {
     let standing = database.isolation().await.unwrap();

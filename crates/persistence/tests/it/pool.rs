@@ -8,7 +8,6 @@ use persistence::PoolSettings;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::database::{Fixture, bounds, scope};
-use crate::ports::*;
 
 /// Generous, because it only bounds a test that fails.
 const DEADLINE: Duration = Duration::from_secs(60);

@@ -9,6 +9,6 @@ pub use domain::{
         Transaction as _,
     },
     service::ports::{ServiceChanges as _, ServiceReads as _, StoredConfig as _},
-    session::ports::SignIns as _,
-    user::ports::{MemberReads as _, Registering as _},
+    session::ports::{OwnAccount as _, SignIns as _},
+    user::ports::{MemberReads as _, Registering as _, UserAdministration as _},
 };
