@@ -130,16 +130,30 @@ impl Address {
         self
     }
 
-    /// The same, with a time for each of its servers to answer in, where it has none itself.
+    /// The same, with an equal share of `time` for each of its servers to answer in, or less where it says so itself: one that
+    /// says nothing leaves time for the next.
     #[must_use]
-    pub fn or_timeout(mut self, timeout: Duration) -> Self {
-        if self.session.get_connect_timeout().is_none() {
-            self.session.connect_timeout(timeout);
-        }
+    pub fn within(mut self, time: Duration) -> Self {
+        let servers = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        let share = time / servers.max(1);
+        let own = self.session.get_connect_timeout().copied();
+        self.session
+            .connect_timeout(own.map_or(share, |own| own.min(share)));
         self
     }
 
-    /// The same, with further `-c name=value`, which win over its own.
+    /// The same, with further `-c name=value` for its sessions, over which its own win.
+    #[must_use]
+    pub fn or_options(mut self, options: &str) -> Self {
+        let options = match self.session.get_options() {
+            Some(own) => format!("{options} {own}"),
+            None => options.to_owned(),
+        };
+        self.session.options(options);
+        self
+    }
+
+    /// The same, with further `-c name=value` for its sessions, which win over its own.
     #[must_use]
     pub fn with_options(mut self, options: &str) -> Self {
         let options = match self.session.get_options() {
@@ -148,11 +162,6 @@ impl Address {
         };
         self.session.options(options);
         self
-    }
-
-    /// How many servers it names; the first that answers as it should is taken.
-    pub fn servers(&self) -> usize {
-        self.places.len()
     }
 
     /// How the connection is protected.

@@ -126,7 +126,7 @@ impl ChosenDatabase {
     pub async fn answers(&self, settings: &Settings) -> Result<(), StartError> {
         let patience = settings.database.startup_timeout.get();
         let deadline = Instant::now() + patience;
-        let connector = Connector::new(&self.address)?;
+        let connector = Connector::new(&self.address.clone().within(patience))?;
         let mut silence = None;
         loop {
             let asked = timeout_at(deadline, connector.connect()).await;

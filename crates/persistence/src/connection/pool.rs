@@ -83,16 +83,15 @@ impl Database {
     /// # Errors
     /// Fails where the TLS settings are not usable.
     pub fn new(address: &Address, bounds: PoolSettings) -> Result<Self, ConnectError> {
-        let servers = u32::try_from(address.servers()).unwrap_or(u32::MAX);
+        let statement_timeout = bounds.statement_timeout.as_millis();
         let address = address
             .clone()
             .or_named("nomad-services")
-            .or_timeout(bounds.acquire_timeout / servers.max(1))
-            .with_options(&format!(
-                "-c role=nomad_services_app -c timezone=UTC -c statement_timeout={} \
-                 -c idle_in_transaction_session_timeout=60000",
-                bounds.statement_timeout.as_millis()
-            ));
+            .within(bounds.acquire_timeout)
+            .or_options(&format!(
+                "-c statement_timeout={statement_timeout} -c idle_in_transaction_session_timeout=60000"
+            ))
+            .with_options("-c role=nomad_services_app -c timezone=UTC");
         let connector = Connector {
             connector: postgres_connection::Connector::new(&address)?,
             max_lifetime: bounds.max_lifetime,

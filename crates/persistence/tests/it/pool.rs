@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use domain::{Acting, ErrorKind, SystemPurpose};
 use futures::future::join_all;
-use persistence::PoolSettings;
+use persistence::{Database, PoolSettings};
+use sea_orm::{DbBackend, Statement};
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::database::{Fixture, bounds, scope};
+use crate::database::{Fixture, address, bounds, scope, secrecy_text};
 
 /// Generous, because it only bounds a test that fails.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -159,4 +160,38 @@ async fn a_connection_is_replaced_when_it_is_old_and_not_before() {
             "the old connection is still open"
         );
     }
+}
+
+#[tokio::test]
+async fn the_address_has_its_way_with_time_outs_and_none_with_the_role() {
+    let fixture = Fixture::new(1).await;
+    let ada = fixture.user("ada").await;
+    let options = "-c%20statement_timeout%3D1234%20-c%20role%3Dnomad_services_system%20-c%20timezone%3DAsia%2FTokyo";
+    let url = format!("{}?options={options}", secrecy_text(&fixture.owned));
+    let database = Database::new(&address(&url.into()), bounds()).unwrap();
+    let settings = "SELECT current_setting('statement_timeout') AS timeout, current_setting('timezone') AS zone,
+        current_user::text AS role";
+    let settings = Statement::from_string(DbBackend::Postgres, settings);
+    let transaction = database.tenant(scope(&ada)).await.unwrap();
+    let [rows] = transaction.rows([settings]).await.unwrap();
+    let value = |name| rows[0].try_get::<String>("", name).unwrap();
+    assert_eq!(
+        ["timeout", "zone", "role"].map(value),
+        ["1234ms", "UTC", "nomad_services_app"]
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_leaves_time_for_the_next_however_patient_the_address_is() {
+    let fixture = Fixture::new(1).await;
+    let frozen = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let place = frozen.local_addr().unwrap();
+    let url = secrecy_text(&fixture.owned).replacen('@', &format!("@{place},"), 1);
+    let url = format!("{url}?connect_timeout=3600");
+    let bounds = PoolSettings {
+        acquire_timeout: Duration::from_secs(10),
+        ..bounds()
+    };
+    let database = Database::new(&address(&url.into()), bounds).unwrap();
+    database.ping().await.unwrap();
 }

@@ -1,5 +1,7 @@
 //! What an address may say, in either form.
 
+use std::time::Duration;
+
 use postgres_connection::{Address, AddressParts, SslMode};
 use tokio_postgres::config::{ChannelBinding, TargetSessionAttrs};
 
@@ -141,11 +143,31 @@ fn what_an_address_says_itself_wins_over_the_settings() {
         parse("postgres://owner@db/app?sslmode=disable&application_name=own&connect_timeout=3")
             .or_protected(SslMode::VerifyCa, None)
             .or_named("other")
-            .or_timeout(std::time::Duration::from_secs(9));
+            .within(Duration::from_secs(9));
     assert_eq!(says.ssl_mode(), SslMode::Disable);
     assert_eq!(says.session().get_application_name(), Some("own"));
     assert_eq!(says.session().get_connect_timeout().unwrap().as_secs(), 3);
     assert_eq!(parse("postgres://owner@db/app").ssl_mode(), SslMode::Prefer);
+    let options = parse("host=db options='-c work_mem=2MB'")
+        .or_options("-c work_mem=1MB")
+        .with_options("-c work_mem=3MB");
+    let options = options.session().get_options().unwrap();
+    // Of several the last one wins.
+    assert_eq!(options, "-c work_mem=1MB -c work_mem=2MB -c work_mem=3MB");
+}
+
+#[test]
+fn every_server_gets_its_share_of_the_time() {
+    for (text, share) in [
+        ("postgres://owner@db/app", 12),
+        ("postgres://owner@a,b,c/app", 4),
+        ("postgres://owner@a,b,c/app?connect_timeout=2", 2),
+        ("postgres://owner@a,b,c/app?connect_timeout=60", 4),
+    ] {
+        let address = parse(text).within(Duration::from_secs(12));
+        let timeout = address.session().get_connect_timeout().unwrap();
+        assert_eq!(timeout.as_secs(), share, "{text}");
+    }
 }
 
 #[test]
