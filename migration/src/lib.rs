@@ -7,12 +7,10 @@ use sea_orm_migration::prelude::*;
 mod m20261124_000001_create_tables;
 mod m20261124_000002_create_supporting_tables;
 mod m20261124_000003_enable_row_level_security;
-mod m20261124_000004_record_audit;
-mod m20261124_000005_refuse_foreign_references;
-mod m20261124_000006_seal_audit;
-mod m20261124_000007_create_tenant_keys;
-mod m20261124_000008_manage_access;
-mod m20261124_000009_strengthen_audit;
+mod m20261124_000004_refuse_foreign_references;
+mod m20261124_000005_record_audit;
+mod m20261124_000006_create_tenant_keys;
+mod m20261124_000007_manage_access;
 
 mod schema;
 
@@ -32,12 +30,10 @@ impl MigratorTrait for Migrator {
             Box::new(m20261124_000001_create_tables::Migration),
             Box::new(m20261124_000002_create_supporting_tables::Migration),
             Box::new(m20261124_000003_enable_row_level_security::Migration),
-            Box::new(m20261124_000004_record_audit::Migration),
-            Box::new(m20261124_000005_refuse_foreign_references::Migration),
-            Box::new(m20261124_000006_seal_audit::Migration),
-            Box::new(m20261124_000007_create_tenant_keys::Migration),
-            Box::new(m20261124_000008_manage_access::Migration),
-            Box::new(m20261124_000009_strengthen_audit::Migration),
+            Box::new(m20261124_000004_refuse_foreign_references::Migration),
+            Box::new(m20261124_000005_record_audit::Migration),
+            Box::new(m20261124_000006_create_tenant_keys::Migration),
+            Box::new(m20261124_000007_manage_access::Migration),
         ]
     }
 }

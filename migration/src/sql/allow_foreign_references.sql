@@ -12,3 +12,6 @@ DROP FUNCTION refuse_foreign_service();
 DROP FUNCTION refuse_foreign_user();
 DROP FUNCTION keep_tenant();
 DROP FUNCTION refuse_reference(TEXT, TEXT, TEXT);
+DROP POLICY service_deployments_triggers ON service_deployments;
+DROP POLICY services_triggers ON services;
+DROP POLICY users_triggers ON users;

@@ -37,7 +37,8 @@ CREATE UNIQUE INDEX deployment_tasks_service_id_unfinished_unique
 CREATE INDEX deployment_tasks_run_at_unfinished_idx ON deployment_tasks (run_at) WHERE finished_at IS NULL;
 
 -- Signed-in sessions: each rotation adds a row to its family, so that a token presented twice is
--- recognised and ends the family.
+-- recognised and ends the family. A session lives as long as one token of its family is neither used
+-- nor revoked, and there is never more than one.
 CREATE TABLE refresh_tokens (
     id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
     family_id UUID NOT NULL,
@@ -46,10 +47,16 @@ CREATE TABLE refresh_tokens (
     expires_at TIMESTAMP NOT NULL,
     used_at TIMESTAMP,
     revoked_at TIMESTAMP,
-    created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP
+    created_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    -- When and where the session was begun, and from where it is used, so that people recognise theirs.
+    signed_in_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
+    ip_address VARCHAR(45),
+    user_agent TEXT
 );
 CREATE UNIQUE INDEX refresh_tokens_token_hash_unique ON refresh_tokens (token_hash);
 CREATE INDEX refresh_tokens_family_id_idx ON refresh_tokens (family_id);
+CREATE UNIQUE INDEX refresh_tokens_family_id_live_unique
+    ON refresh_tokens (family_id) WHERE used_at IS NULL AND revoked_at IS NULL;
 CREATE INDEX refresh_tokens_user_id_idx ON refresh_tokens (user_id);
 
 -- Answers already given to POST requests that carried an Idempotency-Key, replayed when the key

@@ -16,6 +16,8 @@ CREATE TABLE tenants (
 );
 CREATE UNIQUE INDEX tenants_slug_idx ON tenants (slug);
 CREATE UNIQUE INDEX tenants_domain_idx ON tenants (domain);
+-- A page of the platform's tenants.
+CREATE INDEX tenants_created_at_id_idx ON tenants (created_at, id);
 
 CREATE TABLE users (
     id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -36,6 +38,8 @@ CREATE UNIQUE INDEX users_username_idx ON users (username);
 CREATE INDEX users_tenant_id_idx ON users (tenant_id);
 -- The administrators' list pages by this key, in either direction.
 CREATE INDEX users_created_at_id_idx ON users (created_at, id);
+-- A page of a tenant's members.
+CREATE INDEX users_tenant_id_created_at_id_idx ON users (tenant_id, created_at, id);
 
 CREATE TABLE services (
     id UUID PRIMARY KEY DEFAULT gen_random_uuid(),

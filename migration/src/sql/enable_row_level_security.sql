@@ -67,15 +67,14 @@ CREATE POLICY service_templates_system ON service_templates TO nomad_services_sy
 GRANT SELECT, INSERT, UPDATE, DELETE ON service_templates TO nomad_services_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON service_templates TO nomad_services_system;
 
--- The audit trail is only ever added to.
+-- Triggers alone write to the audit trail.
 ALTER TABLE audit_logs ENABLE ROW LEVEL SECURITY;
 ALTER TABLE audit_logs FORCE ROW LEVEL SECURITY;
 CREATE POLICY audit_logs_tenant ON audit_logs TO nomad_services_app
     USING (tenant_id = (SELECT NULLIF(current_setting('app.tenant_id', true), '')::uuid))
     WITH CHECK (tenant_id = (SELECT NULLIF(current_setting('app.tenant_id', true), '')::uuid));
 CREATE POLICY audit_logs_system ON audit_logs TO nomad_services_system USING (true) WITH CHECK (true);
-GRANT SELECT, INSERT ON audit_logs TO nomad_services_app;
-GRANT SELECT, INSERT ON audit_logs TO nomad_services_system;
+GRANT SELECT ON audit_logs TO nomad_services_app, nomad_services_system;
 
 ALTER TABLE api_keys ENABLE ROW LEVEL SECURITY;
 ALTER TABLE api_keys FORCE ROW LEVEL SECURITY;

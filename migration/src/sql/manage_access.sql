@@ -1,17 +1,3 @@
--- Where a session was begun and from where it is used, so that people recognise theirs. A session lives as long as one
--- token of its family is neither used nor revoked, and there is never more than one.
-ALTER TABLE refresh_tokens
-    ADD COLUMN signed_in_at TIMESTAMP NOT NULL DEFAULT CURRENT_TIMESTAMP,
-    ADD COLUMN ip_address VARCHAR(45),
-    ADD COLUMN user_agent TEXT;
-CREATE UNIQUE INDEX refresh_tokens_family_id_live_unique
-    ON refresh_tokens (family_id) WHERE used_at IS NULL AND revoked_at IS NULL;
-
--- A page of a tenant's members.
-CREATE INDEX users_tenant_id_created_at_id_idx ON users (tenant_id, created_at, id);
--- A page of the platform's tenants.
-CREATE INDEX tenants_created_at_id_idx ON tenants (created_at, id);
-
 -- What a key may be used for and from where, and what it was before it was rotated, kept apart because api_keys has exactly
 -- the document's columns.
 CREATE TABLE api_key_grants (

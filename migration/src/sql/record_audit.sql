@@ -2,8 +2,7 @@
 -- product does, what raw SQL does and what a person does in psql alike, and a rollback takes it back.
 --
 -- The functions below belong to the tables' owner and run as such (SECURITY DEFINER), so that the runtime roles need no
--- right to write to the trail. Row-level security is forced and binds the owner as well; what these functions need to see
--- is let through by policies for the owner alone, and only inside a trigger.
+-- right to write to the trail.
 
 -- Whoever the audit names stays, so what nobody signed in for needs a user, too.
 ALTER TABLE users NO FORCE ROW LEVEL SECURITY;
@@ -13,19 +12,37 @@ ON CONFLICT DO NOTHING;
 ALTER TABLE users FORCE ROW LEVEL SECURITY;
 
 DO $$
-DECLARE
-    owned TEXT;
 BEGIN
-    FOREACH owned IN ARRAY ARRAY['users', 'services', 'service_deployments', 'audit_logs'] LOOP
-        EXECUTE format(
-            'CREATE POLICY %I ON %I FOR SELECT TO %I USING (pg_trigger_depth() > 0)',
-            owned || '_triggers', owned, current_user);
-    END LOOP;
+    EXECUTE format(
+        'CREATE POLICY audit_logs_triggers ON audit_logs FOR SELECT TO %I USING (pg_trigger_depth() > 0)', current_user);
     EXECUTE format(
         'CREATE POLICY audit_logs_record ON audit_logs FOR INSERT TO %I WITH CHECK (true)', current_user);
 END
 $$;
-REVOKE INSERT ON audit_logs FROM nomad_services_app, nomad_services_system;
+
+-- A configuration with a marker wherever its own "sensitive" points. What it lists may be nonsense, and must not refuse a
+-- change of the row.
+CREATE OR REPLACE FUNCTION audit_marked(config JSONB) RETURNS JSONB
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
+DECLARE
+    marked JSONB := config;
+    place TEXT[];
+BEGIN
+    FOR place IN
+        SELECT string_to_array(regexp_replace(pointer #>> '{}', '^/config/', '/'), '/')
+        FROM jsonb_array_elements(config -> 'sensitive') AS pointer
+        WHERE pointer #>> '{}' LIKE '/%'
+    LOOP
+        place := ARRAY(
+            SELECT replace(replace(part, '~1', '/'), '~0', '~')
+            FROM unnest(place[2:]) WITH ORDINALITY AS parts (part, position) ORDER BY position);
+        IF marked #> place IS NOT NULL THEN
+            marked := jsonb_set(marked, place, '"**********"');
+        END IF;
+    END LOOP;
+    RETURN marked || jsonb_build_object('sensitive', config -> 'sensitive');
+END
+$$;
 
 -- A value as the audit shows it: what is encrypted, and every environment value however it is stored, is a marker.
 CREATE OR REPLACE FUNCTION audit_redacted(value JSONB) RETURNS JSONB
@@ -39,7 +56,9 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
                 ), '{}')
                 ELSE audit_redacted(field.value)
             END)
-            FROM jsonb_each(value) AS field
+            FROM jsonb_each(CASE
+                WHEN jsonb_typeof(value -> 'sensitive') = 'array' THEN audit_marked(value) ELSE value
+            END) AS field
         ), '{}')
         WHEN jsonb_typeof(value) = 'array' THEN COALESCE((
             SELECT jsonb_agg(audit_redacted(item.value) ORDER BY item.ordinality)
@@ -80,8 +99,8 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, public, pg_temp AS $$
     WHERE path LIKE '%.%' OR COALESCE(was, 'null') <> COALESCE(becomes, 'null')
 $$;
 
--- Adds a row to the trail in the context of the transaction. Without a context it is the system user's, and the
--- database login is named.
+-- Adds a row to the trail in the context of the transaction, which no detail of an event takes the place of. Without a
+-- context it is the system user's, and the database login is named.
 CREATE OR REPLACE FUNCTION audit_append(tenant UUID, fallback_user UUID, action TEXT, resource TEXT, details JSONB) RETURNS VOID
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -91,12 +110,14 @@ BEGIN
     VALUES (
         COALESCE(acting, fallback_user, '00000000-0000-0000-0000-000000000001'),
         tenant, action, resource,
-        jsonb_strip_nulls(jsonb_build_object(
-            'request_id', NULLIF(current_setting('app.request_id', true), ''),
-            'reason', NULLIF(current_setting('app.reason', true), ''),
-            'api_key_id', NULLIF(current_setting('app.api_key_id', true), ''),
-            'database_login', CASE WHEN acting IS NULL THEN session_user::text END
-        ) || details)::text,
+        jsonb_strip_nulls(
+            COALESCE(details, '{}') - ARRAY['request_id', 'reason', 'api_key_id', 'database_login']
+            || jsonb_build_object(
+                'request_id', NULLIF(current_setting('app.request_id', true), ''),
+                'reason', NULLIF(current_setting('app.reason', true), ''),
+                'api_key_id', NULLIF(current_setting('app.api_key_id', true), ''),
+                'database_login', CASE WHEN acting IS NULL THEN session_user::text END
+            ))::text,
         NULLIF(current_setting('app.ip_address', true), ''),
         NULLIF(current_setting('app.user_agent', true), '')
     );
@@ -145,10 +166,16 @@ BEGIN
 END
 $$;
 
--- What happened without changing a row, or means more than the rows it changed: a sign-in, a refusal, a start.
+-- What happened without changing a row, or means more than the rows it changed: a sign-in, a refusal, a start. The role of
+-- tenants' members says nothing without a context.
 CREATE OR REPLACE FUNCTION audit_event(action TEXT, resource TEXT, details JSONB) RETURNS VOID
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
+    IF current_setting('role') = 'nomad_services_app'
+        AND (NULLIF(current_setting('app.tenant_id', true), '') IS NULL OR NULLIF(current_setting('app.user_id', true), '') IS NULL)
+    THEN
+        RAISE EXCEPTION 'an event of a tenant needs its context' USING ERRCODE = 'insufficient_privilege';
+    END IF;
     PERFORM audit_append(NULLIF(current_setting('app.tenant_id', true), '')::uuid, NULL, action, resource, details);
 END
 $$;

@@ -3,6 +3,20 @@
 -- platform administrator, who has no tenant, may act inside one, and because the columns stay as they are. A row never
 -- moves to another tenant, so what was checked once stays true.
 
+-- Row-level security is forced and binds the owner as well; what the functions of the owner (SECURITY DEFINER) need to see
+-- is let through by policies for the owner alone, and only inside a trigger.
+DO $$
+DECLARE
+    owned TEXT;
+BEGIN
+    FOREACH owned IN ARRAY ARRAY['users', 'services', 'service_deployments'] LOOP
+        EXECUTE format(
+            'CREATE POLICY %I ON %I FOR SELECT TO %I USING (pg_trigger_depth() > 0)',
+            owned || '_triggers', owned, current_user);
+    END LOOP;
+END
+$$;
+
 CREATE OR REPLACE FUNCTION refuse_reference(referring TEXT, referring_column TEXT, referred TEXT) RETURNS VOID
 LANGUAGE plpgsql AS $$
 BEGIN

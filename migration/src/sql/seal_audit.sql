@@ -51,10 +51,8 @@ CREATE TABLE audit_archives (
     PRIMARY KEY (tenant_id, end_index)
 );
 
--- What the trail holds already.
+-- Rows of the trail stay where this is taken back, and wait again.
 ALTER TABLE audit_logs NO FORCE ROW LEVEL SECURITY;
-UPDATE audit_logs SET created_at = CURRENT_TIMESTAMP
-WHERE created_at IS NULL OR created_at NOT BETWEEN '0001-01-01' AND '9999-12-31';
 INSERT INTO audit_pending (audit_log_id, tenant_id)
 SELECT id, COALESCE(tenant_id, '00000000-0000-0000-0000-000000000000') FROM audit_logs;
 ALTER TABLE audit_logs FORCE ROW LEVEL SECURITY;

@@ -7,10 +7,3 @@ DROP POLICY refresh_tokens_triggers_select ON refresh_tokens;
 DROP TABLE sign_in_throttles;
 DROP TABLE invitations;
 DROP TABLE api_key_grants;
-DROP INDEX tenants_created_at_id_idx;
-DROP INDEX users_tenant_id_created_at_id_idx;
-DROP INDEX refresh_tokens_family_id_live_unique;
-ALTER TABLE refresh_tokens
-    DROP COLUMN user_agent,
-    DROP COLUMN ip_address,
-    DROP COLUMN signed_in_at;

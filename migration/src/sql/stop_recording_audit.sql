@@ -15,11 +15,8 @@ DROP FUNCTION audit_row();
 DROP FUNCTION audit_append(UUID, UUID, TEXT, TEXT, JSONB);
 DROP FUNCTION audit_changes(JSONB, JSONB, TEXT[], TEXT[]);
 DROP FUNCTION audit_redacted(JSONB);
+DROP FUNCTION audit_marked(JSONB);
 
-GRANT INSERT ON audit_logs TO nomad_services_app, nomad_services_system;
+-- The system user stays: rows of the trail name it.
 DROP POLICY audit_logs_record ON audit_logs;
 DROP POLICY audit_logs_triggers ON audit_logs;
-DROP POLICY service_deployments_triggers ON service_deployments;
-DROP POLICY services_triggers ON services;
--- The system user stays: rows of the trail name it.
-DROP POLICY users_triggers ON users;

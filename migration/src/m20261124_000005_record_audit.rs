@@ -1,5 +1,5 @@
-//! The audit hides what a configuration marks as secret however it is stored, and no event says anything else about who caused
-//! it than its transaction does.
+//! The audit trail: every change of a row, recorded by triggers, and events besides; a log that only grows, is sealed with
+//! signed tree heads, and is changed by nobody.
 
 use sea_orm_migration::prelude::*;
 
@@ -12,7 +12,10 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
         connection
-            .execute_unprepared(include_str!("sql/strengthen_audit.sql"))
+            .execute_unprepared(include_str!("sql/record_audit.sql"))
+            .await?;
+        connection
+            .execute_unprepared(include_str!("sql/seal_audit.sql"))
             .await?;
         Ok(())
     }
@@ -20,7 +23,10 @@ impl MigrationTrait for Migration {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
         connection
-            .execute_unprepared(include_str!("sql/weaken_audit.sql"))
+            .execute_unprepared(include_str!("sql/unseal_audit.sql"))
+            .await?;
+        connection
+            .execute_unprepared(include_str!("sql/stop_recording_audit.sql"))
             .await?;
         Ok(())
     }

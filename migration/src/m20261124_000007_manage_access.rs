@@ -1,4 +1,4 @@
-//! The audit trail: every change of a row, recorded by triggers, and events besides.
+//! Invitations, what API keys may be used for, the counting of attempts to sign in, and the end of access.
 
 use sea_orm_migration::prelude::*;
 
@@ -11,7 +11,7 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
         connection
-            .execute_unprepared(include_str!("sql/record_audit.sql"))
+            .execute_unprepared(include_str!("sql/manage_access.sql"))
             .await?;
         Ok(())
     }
@@ -19,7 +19,7 @@ impl MigrationTrait for Migration {
     async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
         connection
-            .execute_unprepared(include_str!("sql/stop_recording_audit.sql"))
+            .execute_unprepared(include_str!("sql/stop_managing_access.sql"))
             .await?;
         Ok(())
     }
