@@ -55,6 +55,7 @@ ALTER TABLE services DISABLE ROW LEVEL SECURITY;
 
 REVOKE ALL ON users FROM nomad_services_app, nomad_services_system;
 DROP POLICY users_system ON users;
+DROP POLICY users_role ON users;
 DROP POLICY users_tenant ON users;
 ALTER TABLE users NO FORCE ROW LEVEL SECURITY;
 ALTER TABLE users DISABLE ROW LEVEL SECURITY;

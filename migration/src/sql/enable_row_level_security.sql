@@ -10,7 +10,8 @@ CREATE POLICY tenants_tenant ON tenants TO nomad_services_app
     USING (id = (SELECT NULLIF(current_setting('app.tenant_id', true), '')::uuid))
     WITH CHECK (id = (SELECT NULLIF(current_setting('app.tenant_id', true), '')::uuid));
 CREATE POLICY tenants_system ON tenants TO nomad_services_system USING (true) WITH CHECK (true);
-GRANT SELECT, UPDATE ON tenants TO nomad_services_app;
+-- What a tenant pays for, its limits and whether it is let in, the platform decides.
+GRANT SELECT, UPDATE (name, description, domain, updated_at) ON tenants TO nomad_services_app;
 GRANT SELECT, INSERT, UPDATE ON tenants TO nomad_services_system;
 
 ALTER TABLE users ENABLE ROW LEVEL SECURITY;
@@ -18,6 +19,9 @@ ALTER TABLE users FORCE ROW LEVEL SECURITY;
 CREATE POLICY users_tenant ON users TO nomad_services_app
     USING (tenant_id = (SELECT NULLIF(current_setting('app.tenant_id', true), '')::uuid))
     WITH CHECK (tenant_id = (SELECT NULLIF(current_setting('app.tenant_id', true), '')::uuid));
+-- A platform administrator is nobody's member, and no member makes one.
+CREATE POLICY users_role ON users AS RESTRICTIVE TO nomad_services_app
+    USING (true) WITH CHECK (role IN ('user', 'tenant_admin'));
 CREATE POLICY users_system ON users TO nomad_services_system USING (true) WITH CHECK (true);
 GRANT SELECT, INSERT, UPDATE ON users TO nomad_services_app;
 GRANT SELECT, INSERT, UPDATE ON users TO nomad_services_system;
@@ -91,7 +95,7 @@ CREATE POLICY subscriptions_tenant ON subscriptions TO nomad_services_app
     USING (tenant_id = (SELECT NULLIF(current_setting('app.tenant_id', true), '')::uuid))
     WITH CHECK (tenant_id = (SELECT NULLIF(current_setting('app.tenant_id', true), '')::uuid));
 CREATE POLICY subscriptions_system ON subscriptions TO nomad_services_system USING (true) WITH CHECK (true);
-GRANT SELECT, INSERT, UPDATE ON subscriptions TO nomad_services_app;
+GRANT SELECT ON subscriptions TO nomad_services_app;
 GRANT SELECT, INSERT, UPDATE ON subscriptions TO nomad_services_system;
 
 ALTER TABLE deployment_tasks ENABLE ROW LEVEL SECURITY;
@@ -103,14 +107,15 @@ CREATE POLICY deployment_tasks_system ON deployment_tasks TO nomad_services_syst
 GRANT SELECT, INSERT, UPDATE ON deployment_tasks TO nomad_services_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON deployment_tasks TO nomad_services_system;
 
--- Sessions and replayed answers belong to a user, and a platform administrator has no tenant.
+-- Sessions and replayed answers belong to a user, and a platform administrator has no tenant. Whoever could write a session
+-- could sign in as its user, so a tenant's member only sees whether theirs is alive.
 ALTER TABLE refresh_tokens ENABLE ROW LEVEL SECURITY;
 ALTER TABLE refresh_tokens FORCE ROW LEVEL SECURITY;
 CREATE POLICY refresh_tokens_user ON refresh_tokens TO nomad_services_app
     USING (user_id = (SELECT NULLIF(current_setting('app.user_id', true), '')::uuid))
     WITH CHECK (user_id = (SELECT NULLIF(current_setting('app.user_id', true), '')::uuid));
 CREATE POLICY refresh_tokens_system ON refresh_tokens TO nomad_services_system USING (true) WITH CHECK (true);
-GRANT SELECT, INSERT, UPDATE ON refresh_tokens TO nomad_services_app;
+GRANT SELECT ON refresh_tokens TO nomad_services_app;
 GRANT SELECT, INSERT, UPDATE, DELETE ON refresh_tokens TO nomad_services_system;
 
 ALTER TABLE idempotency_keys ENABLE ROW LEVEL SECURITY;

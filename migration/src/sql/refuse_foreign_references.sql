@@ -36,6 +36,13 @@ BEGIN
 END
 $$;
 
+CREATE OR REPLACE FUNCTION keep_user() RETURNS TRIGGER
+LANGUAGE plpgsql SET search_path = pg_catalog, public, pg_temp AS $$
+BEGIN
+    PERFORM refuse_reference(TG_TABLE_NAME, 'user_id', 'another user');
+END
+$$;
+
 -- The argument names the column that points at a user.
 CREATE OR REPLACE FUNCTION refuse_foreign_user() RETURNS TRIGGER
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
@@ -71,6 +78,7 @@ END
 $$;
 
 REVOKE ALL ON FUNCTION refuse_reference(TEXT, TEXT, TEXT) FROM PUBLIC;
+REVOKE ALL ON FUNCTION keep_user() FROM PUBLIC;
 REVOKE ALL ON FUNCTION refuse_foreign_user() FROM PUBLIC;
 REVOKE ALL ON FUNCTION refuse_foreign_service() FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION refuse_reference(TEXT, TEXT, TEXT) TO nomad_services_app, nomad_services_system;
@@ -86,6 +94,9 @@ BEGIN
     END LOOP;
 END
 $$;
+-- A session stays its user's, whose tenant is the session's.
+CREATE TRIGGER keep_user BEFORE UPDATE OF user_id ON refresh_tokens FOR EACH ROW
+    WHEN (OLD.user_id IS DISTINCT FROM NEW.user_id) EXECUTE FUNCTION keep_user();
 CREATE TRIGGER refuse_foreign_user AFTER INSERT OR UPDATE OF created_by ON services
     FOR EACH ROW EXECUTE FUNCTION refuse_foreign_user('created_by');
 CREATE TRIGGER refuse_foreign_user AFTER INSERT OR UPDATE OF service_id, deployed_by ON service_deployments

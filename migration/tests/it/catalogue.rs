@@ -65,7 +65,7 @@ pub async fn describe(url: &SecretString) -> Vec<String> {
         lines.push(format!(
             "  row level security: enabled {enabled}, forced {forced}"
         ));
-        for query in [POLICIES, GRANTS, TRIGGERS] {
+        for query in [POLICIES, GRANTS, COLUMN_GRANTS, TRIGGERS] {
             lines.extend(rows(&client, query, table.get(0)).await);
         }
     }
@@ -98,16 +98,21 @@ const INDEXES: &str = "
     ORDER BY indexrelid::regclass::text COLLATE \"C\"";
 
 const POLICIES: &str = "
-    SELECT format('policy %s for %s to %s using %s check %s', polname,
+    SELECT format('policy %s%s for %s to %s using %s check %s', polname, CASE WHEN NOT polpermissive THEN ' restrictive' END,
         CASE polcmd WHEN '*' THEN 'all' WHEN 'r' THEN 'select' WHEN 'a' THEN 'insert' WHEN 'w' THEN 'update' ELSE polcmd::text END,
         polroles[1]::regrole, pg_get_expr(polqual, polrelid), coalesce(pg_get_expr(polwithcheck, polrelid), 'none'))
-    FROM pg_policy WHERE polrelid = $1 AND polpermissive AND cardinality(polroles) = 1
+    FROM pg_policy WHERE polrelid = $1 AND cardinality(polroles) = 1
     ORDER BY polname";
 
 const GRANTS: &str = "
     SELECT format('grant %s to %s', string_agg(privilege_type, ', ' ORDER BY privilege_type), grantee::regrole)
     FROM pg_class, aclexplode(relacl) WHERE pg_class.oid = $1 AND grantee <> relowner
     GROUP BY grantee ORDER BY grantee::regrole::text";
+
+const COLUMN_GRANTS: &str = "
+    SELECT format('grant %s (%s) to %s', privilege_type, string_agg(attname, ', ' ORDER BY attnum), grantee::regrole)
+    FROM pg_attribute, aclexplode(attacl) WHERE attrelid = $1
+    GROUP BY privilege_type, grantee ORDER BY privilege_type, grantee::regrole::text";
 
 const TRIGGERS: &str = "
     SELECT format('trigger %s', substring(pg_get_triggerdef(oid) FROM '(?:BEFORE|AFTER) .*'))

@@ -170,6 +170,47 @@ async fn a_row_that_points_at_another_tenants_row_is_refused_to_every_role() {
 }
 
 #[tokio::test]
+async fn what_the_platform_decides_no_member_changes_in_its_own_tenant() {
+    let database = with_two_tenants().await;
+    let app = connected_as(&database, "nomad_services_app").await;
+    enter(&app, ALPHA).await;
+    for decided in [
+        format!("UPDATE users SET role = 'admin' WHERE id = '{ALPHA}'"),
+        "UPDATE users SET role = NULL".to_owned(),
+        format!(
+            "INSERT INTO users (email, username, password, role, tenant_id) VALUES ('e', 'u', 'p', 'admin', '{ALPHA}')"
+        ),
+        "UPDATE tenants SET plan = 'enterprise'".to_owned(),
+        "UPDATE tenants SET max_services = 1000".to_owned(),
+        "UPDATE tenants SET is_active = true".to_owned(),
+        "UPDATE subscriptions SET plan = 'enterprise'".to_owned(),
+        // The context is another one by the time the row is checked.
+        format!(
+            "UPDATE refresh_tokens SET user_id = set_config('app.user_id', '{BETA}', true)::uuid"
+        ),
+        format!(
+            "INSERT INTO refresh_tokens (family_id, user_id, token_hash, expires_at)
+             VALUES ('{ALPHA}', '{ALPHA}', 'known', CURRENT_TIMESTAMP)"
+        ),
+    ] {
+        let refused = refusal(&app, &decided).await;
+        assert_eq!(refused, SqlState::INSUFFICIENT_PRIVILEGE, "{decided}");
+    }
+    for own in [
+        "UPDATE users SET role = 'tenant_admin'",
+        "UPDATE users SET role = 'user', is_active = false",
+        "UPDATE tenants SET name = 'a', description = 'b', domain = 'c', updated_at = CURRENT_TIMESTAMP",
+    ] {
+        assert_eq!(app.execute(own, &[]).await.unwrap(), 1, "{own}");
+    }
+    let system = connected_as(&database, "nomad_services_system").await;
+    let handed_over =
+        format!("UPDATE refresh_tokens SET user_id = '{BETA}' WHERE user_id = '{ALPHA}'");
+    let refused = refusal(&system, &handed_over).await;
+    assert_eq!(refused, SqlState::FOREIGN_KEY_VIOLATION);
+}
+
+#[tokio::test]
 async fn no_role_empties_a_table_or_rewrites_the_audit_trail() {
     let database = with_two_tenants().await;
     for role in ["nomad_services_app", "nomad_services_system"] {

@@ -194,8 +194,8 @@ async fn the_attack_finds_a_planted_hole() {
             "FOUND   services: read another tenant's rows: 1 row",
         ),
         (
-            "CREATE POLICY hole ON refresh_tokens TO nomad_services_app USING (true) WITH CHECK (true)",
-            "FOUND   refresh_tokens: change another tenant's rows: 1 row",
+            "CREATE POLICY hole ON idempotency_keys TO nomad_services_app USING (true) WITH CHECK (true)",
+            "FOUND   idempotency_keys: change another tenant's rows: 1 row",
         ),
         (
             "DROP TRIGGER refuse_foreign_user ON services",
@@ -209,6 +209,22 @@ async fn the_attack_finds_a_planted_hole() {
             "GRANT UPDATE ON audit_logs TO nomad_services_app;
              CREATE POLICY hole ON audit_logs FOR UPDATE TO nomad_services_app USING (true)",
             "FOUND   policy hole on audit_logs: read the catalogue: USING true",
+        ),
+        (
+            "DROP POLICY users_role ON users",
+            "FOUND   users: make a member a platform administrator: 1 row",
+        ),
+        (
+            "GRANT UPDATE ON tenants TO nomad_services_app",
+            "FOUND   tenants: take another plan: 1 row",
+        ),
+        (
+            "GRANT UPDATE (plan) ON subscriptions TO nomad_services_app",
+            "FOUND   subscriptions: take another plan: 1 row",
+        ),
+        (
+            "GRANT UPDATE ON refresh_tokens TO nomad_services_app; DROP TRIGGER keep_user ON refresh_tokens",
+            "FOUND   refresh_tokens: give its own session to another tenant's user: 1 row",
         ),
         (
             "GRANT TRUNCATE ON services TO nomad_services_app",

@@ -31,6 +31,25 @@ const PUBLIC_ROWS: [(&str, &str); 1] = [("service_templates", "is_public")];
 /// The table nobody rewrites, whoever's the row is.
 const TRAIL: &str = "audit_logs";
 
+/// What no member may do with rows of its own tenant: the table, what it is called, and what is set. The last waits with the
+/// context it needs until the row was found.
+const BEYOND_ITS_OWN: [(&str, &str, &str); 6] = [
+    (
+        "users",
+        "make a member a platform administrator",
+        "role = 'admin'",
+    ),
+    ("tenants", "take another plan", "plan = 'enterprise'"),
+    ("tenants", "raise its limit", "max_services = 1000"),
+    ("tenants", "let itself in again", "is_active = true"),
+    ("subscriptions", "take another plan", "plan = 'enterprise'"),
+    (
+        "refresh_tokens",
+        "give its own session to another tenant's user",
+        "user_id = set_config('app.user_id', '{user}', true)::uuid",
+    ),
+];
+
 const PUBLIC_SCHEMA: &str = "schema public";
 
 /// Before PostgreSQL 15 everybody may.
@@ -249,6 +268,11 @@ impl Stage<'_> {
                 let update = format!("UPDATE {table} SET {column} = '{id}' WHERE {own}");
                 as_attacker("point its own row at another tenant's", update);
             }
+        }
+        for (_, what, set) in BEYOND_ITS_OWN.iter().filter(|(of, _, _)| of == table) {
+            let user = self.victim.id_in("users").unwrap_or_default();
+            let set = set.replace("{user}", user);
+            as_attacker(*what, format!("UPDATE {table} SET {set} WHERE {own}"));
         }
         if table == TRAIL {
             let change = format!("UPDATE {table} SET action = '' WHERE {own}");

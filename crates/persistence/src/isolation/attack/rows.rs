@@ -87,7 +87,7 @@ pub(super) const ROWS: &[(&str, Maker, &str)] = &[
     ),
     (
         "refresh_tokens",
-        App,
+        System,
         "INSERT INTO refresh_tokens (family_id, user_id, token_hash, expires_at) \
          VALUES ('{new}', '{user}', '{new}', CURRENT_TIMESTAMP)",
     ),
