@@ -171,10 +171,73 @@ async fn a_view_function_or_grant_that_leads_past_the_policies_is_named() {
             "schema planted",
             "it belongs to nomad_services_app",
         ),
+        (
+            grant(&format!("UPDATE (plan) ON tenants TO {app}")),
+            "table tenants",
+            "UPDATE is granted to nomad_services_app on the column plan",
+        ),
+        (
+            "DROP POLICY users_role ON users".to_owned(),
+            "policy users_role on users",
+            "it is missing or not as it was made",
+        ),
+        (
+            "DROP POLICY users_role ON users;
+             CREATE POLICY users_role ON users AS RESTRICTIVE TO nomad_services_app USING (true)"
+                .to_owned(),
+            "policy users_role on users",
+            "it is missing or not as it was made",
+        ),
     ] {
         is_told(&client, &planted, object, problem).await;
     }
 }
+
+#[tokio::test]
+async fn every_grant_that_no_migration_made_is_named_and_taken_back_by_its_remedy() {
+    let database = migrated().await;
+    let client = connect(&database.url()).await;
+    for row in client.query(TABLES, &[]).await.unwrap() {
+        let table: &str = row.get(0);
+        let before = texts(&client, GRANTS, table).await;
+        let missing = client.query(MISSING_GRANTS, &[&table]).await.unwrap();
+        client.batch_execute("BEGIN").await.unwrap();
+        for row in &missing {
+            let (privilege, role): (&str, &str) = (row.get(0), row.get(1));
+            let planted = format!("GRANT {privilege} ON {table} TO {role}");
+            client.batch_execute(&planted).await.unwrap();
+        }
+        let found = client.query(RULES, &[]).await.unwrap();
+        for row in &missing {
+            let (privilege, role): (&str, &str) = (row.get(0), row.get(1));
+            let problem = format!("{privilege} is granted to {role}");
+            let finding = found
+                .iter()
+                .find(|row| row.get::<_, &str>("problem") == problem);
+            assert!(finding.is_some(), "{problem}, on {table}, is not told");
+            let remedy: &str = finding.unwrap().get("remedy");
+            client.batch_execute(remedy).await.unwrap();
+        }
+        assert_eq!(findings(&client).await, Vec::<String>::new(), "{table}");
+        assert_eq!(texts(&client, GRANTS, table).await, before, "{table}");
+        client.batch_execute("ROLLBACK").await.unwrap();
+    }
+}
+
+const TABLES: &str = "SELECT relname::text FROM pg_class
+    WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'";
+
+/// What each runtime role may not do with a table.
+const MISSING_GRANTS: &str = "
+    SELECT privilege, role
+    FROM (VALUES ('SELECT'), ('INSERT'), ('UPDATE'), ('DELETE'), ('TRUNCATE'), ('REFERENCES'), ('TRIGGER')) AS p (privilege),
+        (VALUES ('nomad_services_app'), ('nomad_services_system')) AS r (role)
+    WHERE NOT has_table_privilege(role, $1::text::regclass, privilege)";
+
+const GRANTS: &str = "
+    SELECT format('%s %s', attname, unnest(attacl)) FROM pg_attribute WHERE attrelid = $1::text::regclass
+    UNION ALL SELECT unnest(COALESCE(relacl, acldefault('r', relowner)))::text FROM pg_class WHERE oid = $1::text::regclass
+    ORDER BY 1";
 
 /// Everything is taken back, so that one database serves all.
 async fn with_planted(client: &Client, planted: &str) -> Vec<String> {
@@ -201,4 +264,9 @@ async fn findings(client: &Client) -> Vec<String> {
         format!("{object}: {problem}")
     };
     rows.iter().map(finding).collect()
+}
+
+async fn texts(client: &Client, query: &str, table: &str) -> Vec<String> {
+    let rows = client.query(query, &[&table]).await.unwrap();
+    rows.iter().map(|row| row.get(0)).collect()
 }

@@ -14,6 +14,39 @@ reviewed_policies (table_name, name, expression) AS (VALUES
     -- Everybody reads the public templates.
     ('service_templates', 'service_templates_public', 'is_public')
 ),
+-- What the migrations let the runtime roles do with each table: nothing else is needed, so nothing else may be.
+expected_grants (table_name, app, system) AS (VALUES
+    ('tenants', 'SELECT', 'SELECT INSERT UPDATE'),
+    ('users', 'SELECT INSERT UPDATE', 'SELECT INSERT UPDATE'),
+    ('services', 'SELECT INSERT UPDATE DELETE', 'SELECT UPDATE DELETE'),
+    ('service_deployments', 'SELECT INSERT UPDATE', 'SELECT INSERT UPDATE'),
+    ('service_templates', 'SELECT INSERT UPDATE DELETE', 'SELECT INSERT UPDATE DELETE'),
+    ('audit_logs', 'SELECT', 'SELECT'),
+    ('api_keys', 'SELECT INSERT UPDATE', 'SELECT UPDATE'),
+    ('subscriptions', 'SELECT', 'SELECT INSERT UPDATE'),
+    ('deployment_tasks', 'SELECT INSERT UPDATE', 'SELECT INSERT UPDATE DELETE'),
+    ('refresh_tokens', 'SELECT', 'SELECT INSERT UPDATE DELETE'),
+    ('idempotency_keys', 'SELECT INSERT UPDATE DELETE', 'SELECT INSERT UPDATE DELETE'),
+    ('audit_pending', '', 'SELECT DELETE'),
+    ('audit_leaves', 'SELECT', 'SELECT INSERT'),
+    ('audit_hashes', 'SELECT', 'SELECT INSERT'),
+    ('audit_checkpoints', 'SELECT', 'SELECT INSERT'),
+    ('audit_archives', 'SELECT', 'SELECT'),
+    ('tenant_keys', 'SELECT INSERT', 'SELECT INSERT UPDATE'),
+    ('key_rotations', '', 'SELECT INSERT UPDATE'),
+    ('api_key_grants', 'SELECT INSERT UPDATE', 'SELECT'),
+    ('invitations', 'SELECT INSERT DELETE', 'SELECT UPDATE'),
+    ('sign_in_throttles', '', 'SELECT INSERT UPDATE DELETE'),
+    ('seaql_migrations', '', '')
+),
+-- The same for single columns, of the app role alone.
+expected_column_grants (table_name, privilege_type, columns) AS (VALUES
+    ('tenants', 'UPDATE', ARRAY['name', 'description', 'domain', 'updated_at'])
+),
+-- What takes away from what other policies allow.
+restrictive_policies (table_name, name, expression) AS (VALUES
+    ('users', 'users_role', '((role)::text = ANY ((ARRAY[''user''::character varying, ''tenant_admin''::character varying])::text[]))')
+),
 runtime (role) AS (VALUES ('nomad_services_app'::regrole), ('nomad_services_system'::regrole)),
 schemas AS (
     SELECT oid, nspname, nspowner FROM pg_namespace WHERE nspname !~ '^(pg_|information_schema$)'
@@ -38,11 +71,26 @@ reached AS (
         OR has_any_column_privilege(role, relations.oid, 'SELECT, INSERT, UPDATE, REFERENCES'))
 ),
 granted AS (
-    SELECT name, grantee, privilege_type
+    SELECT name, grantee, privilege_type, NULL::text AS column_name
     FROM relations, aclexplode(relacl) WHERE relkind <> 'S' AND grantee <> relowner
     UNION
-    SELECT name, grantee, privilege_type
+    SELECT name, grantee, privilege_type, attname::text
     FROM relations JOIN pg_attribute ON attrelid = relations.oid, aclexplode(attacl) WHERE grantee <> relowner
+),
+unexpected AS (
+    SELECT granted.*, expected_column_grants.columns
+    FROM granted
+    LEFT JOIN expected_grants ON expected_grants.table_name = name
+    LEFT JOIN expected_column_grants ON expected_column_grants.table_name = name
+        AND expected_column_grants.privilege_type = granted.privilege_type AND grantee = 'nomad_services_app'::regrole
+    WHERE grantee IN (SELECT role FROM runtime)
+      AND CASE
+          -- Whoever makes a table besides decides who reads and writes it, as long as its policies hold.
+          WHEN expected_grants.table_name IS NULL THEN granted.privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE')
+          ELSE NOT granted.privilege_type = ANY (string_to_array(
+              CASE grantee WHEN 'nomad_services_app'::regrole THEN app ELSE system END, ' '))
+      END
+      AND column_name = ANY (columns) IS NOT TRUE
 ),
 -- The policies that show or allow the app role something; a restrictive one can only take away.
 app_policies AS (
@@ -133,11 +181,24 @@ WHERE prosecdef AND runs AND NOT EXISTS (
 )
 
 UNION ALL
-SELECT format('table %s', name), format('%s is granted to %s', privilege_type, grantee::regrole),
-    format('REVOKE %s ON %s FROM %s', privilege_type, name, grantee::regrole)
-FROM granted
-WHERE grantee IN (SELECT role FROM runtime)
-  AND (privilege_type NOT IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') OR name = 'seaql_migrations')
+SELECT format('table %s', name),
+    format('%s is granted to %s%s', privilege_type, grantee::regrole, ' on the column ' || quote_ident(column_name)),
+    format('REVOKE %s%s ON %s FROM %s', privilege_type, ' (' || quote_ident(column_name) || ')', name, grantee::regrole)
+        -- That takes the rights on columns as well.
+        || CASE WHEN column_name IS NULL AND columns IS NOT NULL
+            THEN format('; GRANT %s (%s) ON %s TO %s', privilege_type, array_to_string(columns, ', '), name, grantee::regrole)
+            ELSE '' END
+FROM unexpected
+
+UNION ALL
+SELECT format('policy %s on %s', restrictive.name, restrictive.table_name), 'it is missing or not as it was made',
+    'make the policy again as its migration made it'
+FROM restrictive_policies restrictive JOIN relations ON relations.name = restrictive.table_name
+WHERE NOT EXISTS (
+    SELECT FROM pg_policy
+    WHERE polrelid = relations.oid AND polname = restrictive.name AND NOT polpermissive AND polcmd = '*'
+      AND 'nomad_services_app'::regrole = ANY (polroles) AND pg_get_expr(polwithcheck, polrelid) = restrictive.expression
+)
 
 UNION ALL
 SELECT format('table %s', name), format('%s is granted to everybody', privilege_type),

@@ -211,6 +211,11 @@ async fn the_attack_finds_a_planted_hole() {
             "FOUND   policy hole on audit_logs: read the catalogue: USING true",
         ),
         (
+            "GRANT UPDATE ON audit_logs TO nomad_services_app",
+            "FOUND   table audit_logs: read the catalogue: UPDATE is granted to nomad_services_app; \
+             REVOKE UPDATE ON audit_logs FROM nomad_services_app",
+        ),
+        (
             "DROP POLICY users_role ON users",
             "FOUND   users: make a member a platform administrator: 1 row",
         ),
