@@ -20,6 +20,7 @@ pub enum TaskAction {
     Purge,
 }
 
+#[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
 #[sea_orm(table_name = "deployment_tasks")]
 pub struct Model {
@@ -48,35 +49,10 @@ pub struct Model {
     pub deadline_at: DateTime,
     pub finished_at: Option<DateTime>,
     pub created_at: DateTime,
-}
-
-#[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::service_deployment::Entity",
-        from = "Column::DeploymentId",
-        to = "super::service_deployment::Column::Id",
-        on_delete = "Cascade"
-    )]
-    ServiceDeployment,
-    #[sea_orm(
-        belongs_to = "super::tenant::Entity",
-        from = "Column::TenantId",
-        to = "super::tenant::Column::Id"
-    )]
-    Tenant,
-}
-
-impl Related<super::service_deployment::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::ServiceDeployment.def()
-    }
-}
-
-impl Related<super::tenant::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Tenant.def()
-    }
+    #[sea_orm(belongs_to, from = "tenant_id", to = "id")]
+    pub tenant: BelongsTo<super::tenant::Entity>,
+    #[sea_orm(belongs_to, from = "deployment_id", to = "id", on_delete = "Cascade")]
+    pub service_deployment: BelongsTo<Option<super::service_deployment::Entity>>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

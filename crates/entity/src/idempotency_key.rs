@@ -2,6 +2,7 @@
 
 use sea_orm::entity::prelude::*;
 
+#[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
 #[sea_orm(table_name = "idempotency_keys")]
 pub struct Model {
@@ -19,8 +20,5 @@ pub struct Model {
     pub etag: Option<String>,
     pub created_at: DateTime,
 }
-
-#[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]
-pub enum Relation {}
 
 impl ActiveModelBehavior for ActiveModel {}

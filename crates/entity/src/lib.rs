@@ -1,4 +1,4 @@
-//! The tables as SeaORM entities, one file a table, with every relationship of the document in both directions. No logic:
+//! The tables as SeaORM entities, one file a table, with every relationship of the document a field on both sides. No logic:
 //! nullability and types are the schema's, even where the product never writes a NULL.
 
 pub mod api_key;

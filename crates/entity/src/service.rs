@@ -44,6 +44,7 @@ pub enum ServiceStatus {
     Pending,
 }
 
+#[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
 #[sea_orm(table_name = "services")]
 pub struct Model {
@@ -61,42 +62,12 @@ pub struct Model {
     pub created_by: Uuid,
     pub created_at: Option<DateTime>,
     pub updated_at: Option<DateTime>,
-}
-
-#[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::tenant::Entity",
-        from = "Column::TenantId",
-        to = "super::tenant::Column::Id"
-    )]
-    Tenant,
-    #[sea_orm(
-        belongs_to = "super::user::Entity",
-        from = "Column::CreatedBy",
-        to = "super::user::Column::Id"
-    )]
-    User,
-    #[sea_orm(has_many = "super::service_deployment::Entity")]
-    ServiceDeployments,
-}
-
-impl Related<super::tenant::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Tenant.def()
-    }
-}
-
-impl Related<super::user::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::User.def()
-    }
-}
-
-impl Related<super::service_deployment::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::ServiceDeployments.def()
-    }
+    #[sea_orm(belongs_to, from = "tenant_id", to = "id")]
+    pub tenant: BelongsTo<Option<super::tenant::Entity>>,
+    #[sea_orm(belongs_to, from = "created_by", to = "id")]
+    pub creator: BelongsTo<super::user::Entity>,
+    #[sea_orm(has_many)]
+    pub service_deployments: HasMany<super::service_deployment::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

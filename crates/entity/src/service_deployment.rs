@@ -20,6 +20,7 @@ pub enum DeploymentStatus {
     Failed,
 }
 
+#[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
 #[sea_orm(table_name = "service_deployments")]
 pub struct Model {
@@ -35,35 +36,10 @@ pub struct Model {
     pub deployed_by: Uuid,
     pub created_at: Option<DateTime>,
     pub updated_at: Option<DateTime>,
-}
-
-#[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::service::Entity",
-        from = "Column::ServiceId",
-        to = "super::service::Column::Id",
-        on_delete = "Cascade"
-    )]
-    Service,
-    #[sea_orm(
-        belongs_to = "super::user::Entity",
-        from = "Column::DeployedBy",
-        to = "super::user::Column::Id"
-    )]
-    User,
-}
-
-impl Related<super::service::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Service.def()
-    }
-}
-
-impl Related<super::user::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::User.def()
-    }
+    #[sea_orm(belongs_to, from = "service_id", to = "id", on_delete = "Cascade")]
+    pub service: BelongsTo<super::service::Entity>,
+    #[sea_orm(belongs_to, from = "deployed_by", to = "id")]
+    pub deployer: BelongsTo<super::user::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -4,6 +4,7 @@ use sea_orm::entity::prelude::*;
 
 use super::service::ServiceType;
 
+#[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
 #[sea_orm(table_name = "service_templates")]
 pub struct Model {
@@ -23,22 +24,8 @@ pub struct Model {
     pub created_by: Uuid,
     pub created_at: Option<DateTime>,
     pub updated_at: Option<DateTime>,
-}
-
-#[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::user::Entity",
-        from = "Column::CreatedBy",
-        to = "super::user::Column::Id"
-    )]
-    User,
-}
-
-impl Related<super::user::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::User.def()
-    }
+    #[sea_orm(belongs_to, from = "created_by", to = "id")]
+    pub creator: BelongsTo<super::user::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -34,6 +34,7 @@ pub enum BillingCycle {
     Yearly,
 }
 
+#[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
 #[sea_orm(table_name = "subscriptions")]
 pub struct Model {
@@ -52,22 +53,8 @@ pub struct Model {
     pub cancel_at_period_end: Option<bool>,
     pub created_at: Option<DateTime>,
     pub updated_at: Option<DateTime>,
-}
-
-#[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::tenant::Entity",
-        from = "Column::TenantId",
-        to = "super::tenant::Column::Id"
-    )]
-    Tenant,
-}
-
-impl Related<super::tenant::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Tenant.def()
-    }
+    #[sea_orm(belongs_to, from = "tenant_id", to = "id")]
+    pub tenant: BelongsTo<super::tenant::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -20,6 +20,7 @@ pub enum Plan {
     Enterprise,
 }
 
+#[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
 #[sea_orm(table_name = "tenants")]
 pub struct Model {
@@ -37,50 +38,16 @@ pub struct Model {
     pub max_services: Option<i32>,
     pub created_at: Option<DateTime>,
     pub updated_at: Option<DateTime>,
-}
-
-#[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]
-pub enum Relation {
-    #[sea_orm(has_many = "super::user::Entity")]
-    Users,
-    #[sea_orm(has_many = "super::service::Entity")]
-    Services,
-    #[sea_orm(has_one = "super::subscription::Entity")]
-    Subscription,
-    #[sea_orm(has_many = "super::audit_log::Entity")]
-    AuditLogs,
-    #[sea_orm(has_many = "super::api_key::Entity")]
-    ApiKeys,
-}
-
-impl Related<super::user::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Users.def()
-    }
-}
-
-impl Related<super::service::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Services.def()
-    }
-}
-
-impl Related<super::subscription::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Subscription.def()
-    }
-}
-
-impl Related<super::audit_log::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::AuditLogs.def()
-    }
-}
-
-impl Related<super::api_key::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::ApiKeys.def()
-    }
+    #[sea_orm(has_many)]
+    pub users: HasMany<super::user::Entity>,
+    #[sea_orm(has_many)]
+    pub services: HasMany<super::service::Entity>,
+    #[sea_orm(has_one)]
+    pub subscription: HasOne<super::subscription::Entity>,
+    #[sea_orm(has_many)]
+    pub audit_logs: HasMany<super::audit_log::Entity>,
+    #[sea_orm(has_many)]
+    pub api_keys: HasMany<super::api_key::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

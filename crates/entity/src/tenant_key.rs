@@ -17,6 +17,7 @@ pub enum KeyState {
     Retired,
 }
 
+#[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
 #[sea_orm(table_name = "tenant_keys")]
 pub struct Model {
@@ -30,22 +31,8 @@ pub struct Model {
     pub rotation_id: Option<Uuid>,
     pub created_at: DateTime,
     pub retired_at: Option<DateTime>,
-}
-
-#[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::tenant::Entity",
-        from = "Column::TenantId",
-        to = "super::tenant::Column::Id"
-    )]
-    Tenant,
-}
-
-impl Related<super::tenant::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Tenant.def()
-    }
+    #[sea_orm(belongs_to, from = "tenant_id", to = "id")]
+    pub tenant: BelongsTo<Option<super::tenant::Entity>>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

@@ -17,6 +17,7 @@ pub enum Role {
     TenantAdmin,
 }
 
+#[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
 #[sea_orm(table_name = "users")]
 pub struct Model {
@@ -34,62 +35,18 @@ pub struct Model {
     pub tenant_id: Option<Uuid>,
     pub created_at: Option<DateTime>,
     pub updated_at: Option<DateTime>,
-}
-
-#[derive(Clone, Copy, Debug, DeriveRelation, EnumIter)]
-pub enum Relation {
-    #[sea_orm(
-        belongs_to = "super::tenant::Entity",
-        from = "Column::TenantId",
-        to = "super::tenant::Column::Id"
-    )]
-    Tenant,
-    #[sea_orm(has_many = "super::service::Entity")]
-    Services,
-    #[sea_orm(has_many = "super::service_deployment::Entity")]
-    ServiceDeployments,
-    #[sea_orm(has_many = "super::service_template::Entity")]
-    ServiceTemplates,
-    #[sea_orm(has_many = "super::audit_log::Entity")]
-    AuditLogs,
-    #[sea_orm(has_many = "super::api_key::Entity")]
-    ApiKeys,
-}
-
-impl Related<super::tenant::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Tenant.def()
-    }
-}
-
-impl Related<super::service::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Services.def()
-    }
-}
-
-impl Related<super::service_deployment::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::ServiceDeployments.def()
-    }
-}
-
-impl Related<super::service_template::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::ServiceTemplates.def()
-    }
-}
-
-impl Related<super::audit_log::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::AuditLogs.def()
-    }
-}
-
-impl Related<super::api_key::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::ApiKeys.def()
-    }
+    #[sea_orm(belongs_to, from = "tenant_id", to = "id")]
+    pub tenant: BelongsTo<Option<super::tenant::Entity>>,
+    #[sea_orm(has_many)]
+    pub services: HasMany<super::service::Entity>,
+    #[sea_orm(has_many)]
+    pub service_deployments: HasMany<super::service_deployment::Entity>,
+    #[sea_orm(has_many)]
+    pub service_templates: HasMany<super::service_template::Entity>,
+    #[sea_orm(has_many)]
+    pub audit_logs: HasMany<super::audit_log::Entity>,
+    #[sea_orm(has_many)]
+    pub api_keys: HasMany<super::api_key::Entity>,
 }
 
 impl ActiveModelBehavior for ActiveModel {}

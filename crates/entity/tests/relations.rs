@@ -2,9 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use embedded_postgres::test_database::TestDatabase;
@@ -14,8 +17,8 @@ use nomad_services_entity::{
 use postgres_connection::{Address, Connector, Proxy};
 use sea_orm::{
     ActiveValue::Set, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, EntityTrait,
-    LoaderTrait, ModelTrait, ProxyDatabaseTrait, ProxyExecResult, ProxyRow, Related, RelationDef,
-    Statement, prelude::Uuid,
+    ProxyDatabaseTrait, ProxyExecResult, ProxyRow, QueryFilter, Related, RelationDef, Statement,
+    prelude::Uuid,
 };
 use secrecy::SecretString;
 
@@ -26,26 +29,87 @@ async fn a_tenant_with_all_it_has_takes_the_same_number_of_queries_however_much_
     let (connection, queries) = connect(&database).await;
     let little = tenant_with(&connection, 1).await;
     let much = tenant_with(&connection, 3).await;
+    connection.execute_unprepared(REMAINING_ROWS).await.unwrap();
 
     queries.store(0, Ordering::Relaxed);
-    assert_eq!(
-        load(&connection, little).await,
-        Loaded {
-            users: 1,
-            services: 1,
-            deployments: 1
-        }
+    let loaded = load(&connection, little).await;
+    // One joins the subscription, and one each loads users, templates, services, deployments, keys and audit logs.
+    assert_eq!(queries.swap(0, Ordering::Relaxed), 7);
+    let expected = Loaded {
+        users: 1,
+        templates: 1,
+        services: 1,
+        deployments: 1,
+        api_keys: 1,
+        ..loaded
+    };
+    assert_eq!(loaded, expected);
+    assert!(loaded.audit_logs >= 5, "{loaded:?}");
+
+    let loaded_much = load(&connection, much).await;
+    assert_eq!(queries.swap(0, Ordering::Relaxed), 7);
+    let expected = Loaded {
+        users: 3,
+        templates: 3,
+        services: 3,
+        deployments: 9,
+        api_keys: 3,
+        ..loaded_much
+    };
+    assert_eq!(loaded_much, expected);
+    assert!(
+        loaded_much.audit_logs > loaded.audit_logs,
+        "{loaded_much:?}"
     );
-    assert_eq!(queries.swap(0, Ordering::Relaxed), 5);
-    assert_eq!(
-        load(&connection, much).await,
-        Loaded {
-            users: 3,
-            services: 3,
-            deployments: 9
-        }
-    );
-    assert_eq!(queries.swap(0, Ordering::Relaxed), 5);
+}
+
+#[tokio::test]
+async fn each_relationship_of_the_document_is_loaded_in_both_directions() {
+    let database =
+        TestDatabase::new(async |url| migration::up(&address(&url), None).await.unwrap()).await;
+    let (connection, _) = connect(&database).await;
+    tenant_with(&connection, 1).await;
+    tenant_with(&connection, 3).await;
+    connection.execute_unprepared(REMAINING_ROWS).await.unwrap();
+    macro_rules! ids {
+        ($rows:expr) => {
+            $rows.into_iter().map(|row| row.id).collect::<BTreeSet<_>>()
+        };
+    }
+    // `$parent` has the rows of `$child` whose `$key` is its id, which it loads in `$children`, one or `many`, and they it.
+    macro_rules! loads {
+        ($($parent:ident.$children:ident $how:ident, $child:ident.$back:ident by $key:ident;)+) => {$(
+            let relationship = stringify!($parent.$children, $child.$back);
+            let parents = $parent::Entity::load().with($child::Entity).all(&connection).await.unwrap();
+            let rows = $child::Entity::find().all(&connection).await.unwrap();
+            let mut referring = 0;
+            for parent in parents {
+                let expected = ids!(rows.iter().filter(|row| Some(parent.id) == Option::from(row.$key)));
+                referring += expected.len();
+                assert_eq!(ids!(loads!(@ $how parent.$children)), expected, "{relationship}");
+            }
+            assert!(referring >= 2, "{relationship}");
+            for child in $child::Entity::load().with($parent::Entity).all(&connection).await.unwrap() {
+                let parent = child.$back.as_ref().map(|parent| parent.id);
+                assert_eq!(parent, Option::from(child.$key), "{relationship}");
+            }
+        )+};
+        (@ many $children:expr) => { $children };
+        (@ one $child:expr) => { $child.into_option() };
+    }
+    loads! {
+        tenant.users many, user.tenant by tenant_id;
+        tenant.services many, service.tenant by tenant_id;
+        tenant.subscription one, subscription.tenant by tenant_id;
+        tenant.audit_logs many, audit_log.tenant by tenant_id;
+        tenant.api_keys many, api_key.tenant by tenant_id;
+        user.services many, service.creator by created_by;
+        user.service_deployments many, service_deployment.deployer by deployed_by;
+        user.service_templates many, service_template.creator by created_by;
+        user.audit_logs many, audit_log.user by user_id;
+        user.api_keys many, api_key.user by user_id;
+        service.service_deployments many, service_deployment.service by service_id;
+    }
 }
 
 #[test]
@@ -115,14 +179,14 @@ const REMAINING_ROWS: &str = "
     INSERT INTO audit_logs (user_id, tenant_id, action, resource, details, ip_address, user_agent)
         SELECT id, tenant_id, '', '', '', '', '' FROM users WHERE tenant_id IS NOT NULL;
     INSERT INTO api_keys (name, key, user_id, tenant_id, expires_at, last_used)
-        SELECT '', '', id, tenant_id, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM users WHERE tenant_id IS NOT NULL;
+        SELECT '', id, id, tenant_id, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM users WHERE tenant_id IS NOT NULL;
     INSERT INTO deployment_tasks (tenant_id, service_id, deployment_id, action, nomad_namespace, nomad_job_id,
             request, job, spec_hash, phase, reason, lease_owner, lease_until, deadline_at, finished_at)
         SELECT tenant_id, services.id, service_deployments.id, 'start', '', '', '{}', '{}', '', '{}', '', services.id,
             CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP
         FROM services JOIN service_deployments ON service_id = services.id;
     INSERT INTO refresh_tokens (family_id, user_id, token_hash, expires_at, used_at, revoked_at)
-        SELECT id, id, '', CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM users WHERE tenant_id IS NOT NULL;
+        SELECT id, id, id::text::bytea, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM users WHERE tenant_id IS NOT NULL;
     INSERT INTO idempotency_keys (user_id, key, fingerprint, status, response, location, etag)
         SELECT id, '', '', 201, '{}', '', '' FROM users WHERE tenant_id IS NOT NULL;
     UPDATE subscriptions SET price_per_month = 12.34, max_services = 5,
@@ -131,40 +195,41 @@ const REMAINING_ROWS: &str = "
 #[derive(Debug, PartialEq)]
 struct Loaded {
     users: usize,
+    templates: usize,
     services: usize,
     deployments: usize,
+    api_keys: usize,
+    audit_logs: usize,
 }
 
 async fn load(connection: &DatabaseConnection, id: Uuid) -> Loaded {
-    let tenant = tenant::Entity::find_by_id(id)
+    let tenant = tenant::Entity::load()
+        .filter(tenant::COLUMN.id.eq(id))
+        .with(subscription::Entity)
+        .with((user::Entity, service_template::Entity))
+        .with((service::Entity, service_deployment::Entity))
+        .with(api_key::Entity)
+        .with(audit_log::Entity)
         .one(connection)
         .await
         .unwrap()
         .unwrap();
-    let users = tenant
-        .find_related(user::Entity)
-        .all(connection)
-        .await
-        .unwrap();
-    let services = tenant
-        .find_related(service::Entity)
-        .all(connection)
-        .await
-        .unwrap();
-    let deployments = services
-        .load_many(service_deployment::Entity, connection)
-        .await
-        .unwrap();
-    let subscription = tenant
-        .find_related(subscription::Entity)
-        .one(connection)
-        .await
-        .unwrap();
-    assert_eq!(subscription.unwrap().tenant_id, id);
+    assert_eq!(tenant.subscription.unwrap().tenant_id, id);
     Loaded {
-        users: users.len(),
-        services: services.len(),
-        deployments: deployments.iter().map(Vec::len).sum(),
+        users: tenant.users.len(),
+        templates: tenant
+            .users
+            .iter()
+            .map(|user| user.service_templates.len())
+            .sum(),
+        services: tenant.services.len(),
+        deployments: tenant
+            .services
+            .iter()
+            .map(|service| service.service_deployments.len())
+            .sum(),
+        api_keys: tenant.api_keys.len(),
+        audit_logs: tenant.audit_logs.len(),
     }
 }
 
