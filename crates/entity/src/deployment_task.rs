@@ -1,24 +1,9 @@
 //! Deployment tasks: what the worker knows of a deployment, beside the document's columns.
 
+use domain::DeploymentAction;
 use sea_orm::entity::prelude::*;
 
-/// What a task is to bring about.
-#[derive(Clone, Copy, Debug, DeriveActiveEnum, EnumIter, Eq, PartialEq)]
-#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(50))")]
-pub enum TaskAction {
-    /// `start`
-    #[sea_orm(string_value = "start")]
-    Start,
-    /// `stop`
-    #[sea_orm(string_value = "stop")]
-    Stop,
-    /// `restart`
-    #[sea_orm(string_value = "restart")]
-    Restart,
-    /// `purge`
-    #[sea_orm(string_value = "purge")]
-    Purge,
-}
+use crate::Stored;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
@@ -29,7 +14,7 @@ pub struct Model {
     pub tenant_id: Uuid,
     pub service_id: Uuid,
     pub deployment_id: Option<Uuid>,
-    pub action: TaskAction,
+    pub action: Stored<DeploymentAction>,
     pub nomad_namespace: String,
     pub nomad_job_id: String,
     #[sea_orm(column_type = "JsonBinary", nullable)]

@@ -9,7 +9,10 @@ pub mod refresh_token;
 pub mod service;
 pub mod service_deployment;
 pub mod service_template;
+mod stored;
 pub mod subscription;
 pub mod tenant;
 pub mod tenant_key;
 pub mod user;
+
+pub use stored::Stored;

@@ -1,48 +1,9 @@
 //! Services: what tenants have defined.
 
+use domain::{ServiceStatus, ServiceType};
 use sea_orm::entity::prelude::*;
 
-/// The kinds of service there are; a tenant has one of each at most.
-#[derive(Clone, Copy, Debug, DeriveActiveEnum, EnumIter, Eq, PartialEq)]
-#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(50))")]
-pub enum ServiceType {
-    /// `database`
-    #[sea_orm(string_value = "database")]
-    Database,
-    /// `web_server`
-    #[sea_orm(string_value = "web_server")]
-    WebServer,
-    /// `message_queue`
-    #[sea_orm(string_value = "message_queue")]
-    MessageQueue,
-    /// `monitoring`
-    #[sea_orm(string_value = "monitoring")]
-    Monitoring,
-    /// `devops`
-    #[sea_orm(string_value = "devops")]
-    Devops,
-    /// `custom`
-    #[sea_orm(string_value = "custom")]
-    Custom,
-}
-
-/// What a service is doing.
-#[derive(Clone, Copy, Debug, DeriveActiveEnum, EnumIter, Eq, PartialEq)]
-#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(50))")]
-pub enum ServiceStatus {
-    /// `running`
-    #[sea_orm(string_value = "running")]
-    Running,
-    /// `stopped`
-    #[sea_orm(string_value = "stopped")]
-    Stopped,
-    /// `error`
-    #[sea_orm(string_value = "error")]
-    Error,
-    /// `pending`
-    #[sea_orm(string_value = "pending")]
-    Pending,
-}
+use crate::Stored;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
@@ -52,8 +13,8 @@ pub struct Model {
     pub id: Uuid,
     pub name: String,
     #[sea_orm(column_name = "type")]
-    pub r#type: ServiceType,
-    pub status: Option<ServiceStatus>,
+    pub r#type: Stored<ServiceType>,
+    pub status: Option<Stored<ServiceStatus>>,
     #[sea_orm(column_type = "Text", nullable)]
     pub description: Option<String>,
     #[sea_orm(column_type = "JsonBinary", nullable)]

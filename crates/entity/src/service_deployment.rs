@@ -1,24 +1,9 @@
 //! Service deployments: each attempt at starting, stopping or restarting a service.
 
+use domain::DeploymentStatus;
 use sea_orm::entity::prelude::*;
 
-/// How far a deployment has come.
-#[derive(Clone, Copy, Debug, DeriveActiveEnum, EnumIter, Eq, PartialEq)]
-#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(50))")]
-pub enum DeploymentStatus {
-    /// `pending`
-    #[sea_orm(string_value = "pending")]
-    Pending,
-    /// `running`
-    #[sea_orm(string_value = "running")]
-    Running,
-    /// `completed`
-    #[sea_orm(string_value = "completed")]
-    Completed,
-    /// `failed`
-    #[sea_orm(string_value = "failed")]
-    Failed,
-}
+use crate::Stored;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
@@ -27,7 +12,7 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
     pub service_id: Uuid,
-    pub status: Option<DeploymentStatus>,
+    pub status: Option<Stored<DeploymentStatus>>,
     pub nomad_job_id: Option<String>,
     pub started_at: Option<DateTime>,
     pub completed_at: Option<DateTime>,

@@ -1,8 +1,9 @@
 //! Service templates: configurations to make services from.
 
+use domain::ServiceType;
 use sea_orm::entity::prelude::*;
 
-use super::service::ServiceType;
+use crate::Stored;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
@@ -12,7 +13,7 @@ pub struct Model {
     pub id: Uuid,
     pub name: String,
     #[sea_orm(column_name = "type")]
-    pub r#type: ServiceType,
+    pub r#type: Stored<ServiceType>,
     #[sea_orm(column_type = "Text", nullable)]
     pub description: Option<String>,
     pub icon: Option<String>,

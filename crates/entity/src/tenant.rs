@@ -1,24 +1,9 @@
 //! Tenants: the organisations that own services.
 
+use domain::Plan;
 use sea_orm::entity::prelude::*;
 
-/// What a tenant pays for, and so its limits.
-#[derive(Clone, Copy, Debug, DeriveActiveEnum, EnumIter, Eq, PartialEq)]
-#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(50))")]
-pub enum Plan {
-    /// `free`
-    #[sea_orm(string_value = "free")]
-    Free,
-    /// `starter`
-    #[sea_orm(string_value = "starter")]
-    Starter,
-    /// `pro`
-    #[sea_orm(string_value = "pro")]
-    Pro,
-    /// `enterprise`
-    #[sea_orm(string_value = "enterprise")]
-    Enterprise,
-}
+use crate::Stored;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
@@ -34,7 +19,7 @@ pub struct Model {
     #[sea_orm(unique)]
     pub domain: Option<String>,
     pub is_active: Option<bool>,
-    pub plan: Option<Plan>,
+    pub plan: Option<Stored<Plan>>,
     pub max_services: Option<i32>,
     pub created_at: Option<DateTime>,
     pub updated_at: Option<DateTime>,

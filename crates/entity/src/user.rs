@@ -1,21 +1,9 @@
 //! Users: the people who sign in.
 
+use domain::Role;
 use sea_orm::entity::prelude::*;
 
-/// What a user may do.
-#[derive(Clone, Copy, Debug, DeriveActiveEnum, EnumIter, Eq, PartialEq)]
-#[sea_orm(rs_type = "String", db_type = "String(StringLen::N(50))")]
-pub enum Role {
-    /// `admin`
-    #[sea_orm(string_value = "admin")]
-    Admin,
-    /// `user`
-    #[sea_orm(string_value = "user")]
-    User,
-    /// `tenant_admin`
-    #[sea_orm(string_value = "tenant_admin")]
-    TenantAdmin,
-}
+use crate::Stored;
 
 #[sea_orm::model]
 #[derive(Clone, Debug, DeriveEntityModel, PartialEq)]
@@ -30,7 +18,7 @@ pub struct Model {
     pub password: String,
     pub first_name: Option<String>,
     pub last_name: Option<String>,
-    pub role: Option<Role>,
+    pub role: Option<Stored<Role>>,
     pub is_active: Option<bool>,
     pub tenant_id: Option<Uuid>,
     pub created_at: Option<DateTime>,

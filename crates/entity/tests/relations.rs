@@ -10,9 +10,11 @@ use std::{
     },
 };
 
+use domain::{Plan, ServiceType};
 use embedded_postgres::test_database::TestDatabase;
 use nomad_services_entity::{
-    api_key, audit_log, service, service_deployment, service_template, subscription, tenant, user,
+    Stored, api_key, audit_log, service, service_deployment, service_template, subscription,
+    tenant, user,
 };
 use postgres_connection::{Address, Connector, Proxy};
 use sea_orm::{
@@ -145,6 +147,26 @@ fn each_relationship_of_the_document_goes_both_ways() {
 }
 
 #[tokio::test]
+async fn a_text_that_no_value_of_an_enumeration_has_is_an_error_and_not_another_value() {
+    let database =
+        TestDatabase::new(async |url| migration::up(&address(&url), None).await.unwrap()).await;
+    let (connection, _) = connect(&database).await;
+    let id = tenant_with(&connection, 1).await;
+    let stored = async || {
+        let find = tenant::Entity::find_by_id(id).one(&connection).await;
+        find.map(|row| row.unwrap().plan)
+    };
+    assert_eq!(stored().await.unwrap(), Some(Stored(Plan::Free)));
+    let unknown = "ALTER TABLE tenants DROP CONSTRAINT tenants_plan_check; UPDATE tenants SET plan = 'platinum'";
+    connection.execute_unprepared(unknown).await.unwrap();
+    let error = stored().await.unwrap_err().to_string();
+    assert!(error.contains("\"platinum\" is no "), "{error}");
+    let none = "UPDATE tenants SET plan = NULL";
+    connection.execute_unprepared(none).await.unwrap();
+    assert_eq!(stored().await.unwrap(), None);
+}
+
+#[tokio::test]
 async fn every_column_of_every_table_is_read_in_its_own_type() {
     let database =
         TestDatabase::new(async |url| migration::up(&address(&url), None).await.unwrap()).await;
@@ -235,10 +257,10 @@ async fn load(connection: &DatabaseConnection, id: Uuid) -> Loaded {
 
 /// A tenant with a subscription, `count` users, as many services, and as many deployments of each.
 async fn tenant_with(connection: &DatabaseConnection, count: usize) -> Uuid {
-    const TYPES: [service::ServiceType; 3] = [
-        service::ServiceType::Database,
-        service::ServiceType::WebServer,
-        service::ServiceType::Custom,
+    const TYPES: [ServiceType; 3] = [
+        ServiceType::Database,
+        ServiceType::WebServer,
+        ServiceType::Custom,
     ];
     let tenant = tenant::ActiveModel {
         name: Set("tenant".to_owned()),
@@ -252,7 +274,7 @@ async fn tenant_with(connection: &DatabaseConnection, count: usize) -> Uuid {
         .id;
     let subscription = subscription::ActiveModel {
         tenant_id: Set(tenant),
-        plan: Set(tenant::Plan::Free),
+        plan: Set(Stored(Plan::Free)),
         ..Default::default()
     };
     subscription::Entity::insert(subscription)
@@ -274,7 +296,7 @@ async fn tenant_with(connection: &DatabaseConnection, count: usize) -> Uuid {
             .id;
         let service = service::ActiveModel {
             name: Set(format!("service {number}")),
-            r#type: Set(r#type),
+            r#type: Set(Stored(r#type)),
             tenant_id: Set(Some(tenant)),
             created_by: Set(user),
             ..Default::default()

@@ -6,8 +6,8 @@ use std::{
 };
 
 use domain::{
-    Acting, DeploymentAction, DeploymentId, DeploymentStatus, Error, ErrorKind, Result,
-    ServiceConfig, ServiceId, SystemPurpose, TenantId,
+    Acting, DeploymentId, DeploymentStatus, Error, ErrorKind, Result, ServiceConfig, ServiceId,
+    SystemPurpose, TenantId,
     deployment::{
         Cause, Claim, JobDocument, JobPlace, JobRequest, WorkerId,
         ports::{DeploymentQueue, Ending, Progress},
@@ -60,16 +60,6 @@ struct StoredRequest {
     config: ServiceConfig,
 }
 
-fn action(stored: deployment_task::TaskAction) -> DeploymentAction {
-    use deployment_task::TaskAction as Stored;
-    match stored {
-        Stored::Start => DeploymentAction::Start,
-        Stored::Stop => DeploymentAction::Stop,
-        Stored::Restart => DeploymentAction::Restart,
-        Stored::Purge => DeploymentAction::Purge,
-    }
-}
-
 /// A claim, without what the keys of its tenant are needed for.
 fn claim(worker: WorkerId, row: &deployment_task::Model, overdue: bool) -> Result<Claim> {
     let row = row.clone();
@@ -86,7 +76,7 @@ fn claim(worker: WorkerId, row: &deployment_task::Model, overdue: bool) -> Resul
         tenant_id,
         service_id,
         deployment_id,
-        action: action(row.action),
+        action: row.action.0,
         place,
         request: None,
         job: None,

@@ -1,8 +1,8 @@
 //! Deployments of the caller's tenant: asking for one, and reading how far it has come.
 
 use domain::{
-    Deployment, DeploymentAction, DeploymentId, DeploymentStatus, Error, Service, ServiceConfig,
-    ServiceId, ServiceStatus, UserId,
+    Deployment, DeploymentAction, DeploymentId, Error, Service, ServiceConfig, ServiceId,
+    ServiceStatus, UserId,
     audit_log::Event,
     deployment::{
         JobPlace, Phase,
@@ -64,7 +64,7 @@ fn deployment(row: &QueryResult) -> Result<Deployment, Error> {
     Ok(Deployment {
         id: DeploymentId(row.id),
         service_id: ServiceId(row.service_id),
-        status: status(row.status.ok_or_else(|| missing("status"))?),
+        status: row.status.ok_or_else(|| missing("status"))?.0,
         nomad_job_id: row.nomad_job_id,
         started_at: row.started_at.map(|time| time.and_utc()),
         completed_at: row.completed_at.map(|time| time.and_utc()),
@@ -73,16 +73,6 @@ fn deployment(row: &QueryResult) -> Result<Deployment, Error> {
         created_at: timestamp(row.created_at)?,
         updated_at: timestamp(row.updated_at)?,
     })
-}
-
-fn status(stored: service_deployment::DeploymentStatus) -> DeploymentStatus {
-    use service_deployment::DeploymentStatus as Stored;
-    match stored {
-        Stored::Pending => DeploymentStatus::Pending,
-        Stored::Running => DeploymentStatus::Running,
-        Stored::Completed => DeploymentStatus::Completed,
-        Stored::Failed => DeploymentStatus::Failed,
-    }
 }
 
 fn only(rows: &[QueryResult], what: &'static str) -> Result<Deployment, Error> {

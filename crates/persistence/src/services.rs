@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use domain::{
-    Error, Limits, Plan, Service, ServiceConfig, ServiceId, ServiceStatus, ServiceType, TenantId,
-    UserId,
+    Error, Limits, Service, ServiceConfig, ServiceId, ServiceType, TenantId, UserId,
     deployment::Phase,
     idempotency::Answer,
     page::{Page, PageRequest},
@@ -15,7 +14,7 @@ use domain::{
         ports::{ServiceChanges, ServiceReads},
     },
 };
-use entity::{service, tenant};
+use entity::{Stored, service, tenant};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Insert, QueryFilter,
@@ -51,8 +50,8 @@ fn shown(row: service::Model) -> Result<Service, Error> {
         id: ServiceId(row.id),
         tenant_id: TenantId(row.tenant_id.ok_or_else(|| missing("tenant"))?),
         name: row.name,
-        service_type: type_of(row.r#type),
-        status: status_of(row.status.ok_or_else(|| missing("status"))?),
+        service_type: row.r#type.0,
+        status: row.status.ok_or_else(|| missing("status"))?.0,
         description: row.description,
         config: serde_json::from_value(config).map_err(Error::internal)?,
         created_by: UserId(row.created_by),
@@ -151,7 +150,7 @@ impl ServiceChanges for TenantTx {
         let row = service::ActiveModel {
             id: Set(id.0),
             name: Set(new.name),
-            r#type: Set(stored_type(new.service_type)),
+            r#type: Set(Stored(new.service_type)),
             description: Set(new.description),
             config: Set(Some(config)),
             tenant_id: Set(Some(tenant.0)),
@@ -231,7 +230,7 @@ pub(crate) fn lock_tenant() -> Statement {
 struct Reserved {
     id: Uuid,
     name: String,
-    r#type: service::ServiceType,
+    r#type: Stored<ServiceType>,
     config: Option<serde_json::Value>,
 }
 
@@ -244,7 +243,7 @@ fn reservations() -> Statement {
 fn admission(tenant: &[QueryResult], services: &[QueryResult]) -> Result<Admission, Error> {
     let tenant: Option<tenant::Model> = first(tenant)?;
     let tenant = tenant.ok_or_else(Error::unauthenticated)?;
-    let plan = plan_of(tenant.plan.ok_or_else(|| missing("plan"))?);
+    let Stored(plan) = tenant.plan.ok_or_else(|| missing("plan"))?;
     let max_services = tenant.max_services.ok_or_else(|| missing("max_services"))?;
     let max_services = u32::try_from(max_services).map_err(Error::internal)?;
     let services = services.iter().map(|row| {
@@ -254,7 +253,7 @@ fn admission(tenant: &[QueryResult], services: &[QueryResult]) -> Result<Admissi
         Ok(AdmittedService {
             id: ServiceId(row.id),
             name: row.name,
-            service_type: type_of(row.r#type),
+            service_type: row.r#type.0,
             reservation: config.reservation(),
         })
     });
@@ -278,65 +277,16 @@ fn condition(filter: &ServiceFilter) -> Condition {
         .add_option(
             filter
                 .service_type
-                .map(|wanted| service::Column::Type.eq(stored_type(wanted))),
+                .map(|wanted| service::Column::Type.eq(Stored(wanted))),
         )
         .add_option(
             filter
                 .status
-                .map(|wanted| service::Column::Status.eq(stored_status(wanted))),
+                .map(|wanted| service::Column::Status.eq(Stored(wanted))),
         )
         .add_option(filter.text.as_deref().map(containing).map(|pattern| {
             Condition::any()
                 .add(Expr::col(service::Column::Name).ilike(pattern.clone()))
                 .add(Expr::col(service::Column::Description).ilike(pattern))
         }))
-}
-
-pub(crate) fn plan_of(stored: tenant::Plan) -> Plan {
-    match stored {
-        tenant::Plan::Free => Plan::Free,
-        tenant::Plan::Starter => Plan::Starter,
-        tenant::Plan::Pro => Plan::Pro,
-        tenant::Plan::Enterprise => Plan::Enterprise,
-    }
-}
-
-pub(crate) fn type_of(stored: service::ServiceType) -> ServiceType {
-    match stored {
-        service::ServiceType::Database => ServiceType::Database,
-        service::ServiceType::WebServer => ServiceType::WebServer,
-        service::ServiceType::MessageQueue => ServiceType::MessageQueue,
-        service::ServiceType::Monitoring => ServiceType::Monitoring,
-        service::ServiceType::Devops => ServiceType::Devops,
-        service::ServiceType::Custom => ServiceType::Custom,
-    }
-}
-
-pub(crate) fn stored_type(service_type: ServiceType) -> service::ServiceType {
-    match service_type {
-        ServiceType::Database => service::ServiceType::Database,
-        ServiceType::WebServer => service::ServiceType::WebServer,
-        ServiceType::MessageQueue => service::ServiceType::MessageQueue,
-        ServiceType::Monitoring => service::ServiceType::Monitoring,
-        ServiceType::Devops => service::ServiceType::Devops,
-        ServiceType::Custom => service::ServiceType::Custom,
-    }
-}
-
-fn status_of(stored: service::ServiceStatus) -> ServiceStatus {
-    match stored {
-        service::ServiceStatus::Running => ServiceStatus::Running,
-        service::ServiceStatus::Stopped => ServiceStatus::Stopped,
-        service::ServiceStatus::Error => ServiceStatus::Error,
-        service::ServiceStatus::Pending => ServiceStatus::Pending,
-    }
-}
-
-fn stored_status(status: ServiceStatus) -> service::ServiceStatus {
-    match status {
-        ServiceStatus::Running => service::ServiceStatus::Running,
-        ServiceStatus::Stopped => service::ServiceStatus::Stopped,
-        ServiceStatus::Error => service::ServiceStatus::Error,
-        ServiceStatus::Pending => service::ServiceStatus::Pending,
-    }
 }

@@ -7,7 +7,10 @@ use domain::{
     secret::{Holder, mask},
     service_template::{ServiceTemplate, TemplateFilter, ports::TemplateReads},
 };
-use entity::service_template::{Column, Entity, Model};
+use entity::{
+    Stored,
+    service_template::{Column, Entity, Model},
+};
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryResult, QueryTrait,
     prelude::Uuid,
@@ -17,7 +20,7 @@ use sea_orm::{
 use crate::{
     TenantRead, page,
     rows::{missing, read, timestamp},
-    services::{containing, stored_type, type_of},
+    services::containing,
 };
 
 fn template(row: &QueryResult) -> Result<ServiceTemplate, Error> {
@@ -25,7 +28,7 @@ fn template(row: &QueryResult) -> Result<ServiceTemplate, Error> {
     Ok(ServiceTemplate {
         id: row.id,
         name: row.name,
-        service_type: type_of(row.r#type),
+        service_type: row.r#type.0,
         description: row.description,
         icon: row.icon,
         category: row.category,
@@ -73,7 +76,7 @@ fn condition(filter: &TemplateFilter) -> Condition {
         .add_option(
             filter
                 .service_type
-                .map(|wanted| Column::Type.eq(stored_type(wanted))),
+                .map(|wanted| Column::Type.eq(Stored(wanted))),
         )
         .add_option(
             filter

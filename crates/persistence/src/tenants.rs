@@ -31,7 +31,7 @@ fn of_row(row: Model) -> Result<Tenant, Error> {
         description: row.description,
         domain: row.domain,
         is_active: row.is_active.unwrap_or_default(),
-        plan: crate::services::plan_of(plan),
+        plan: plan.0,
         max_services: row
             .max_services
             .and_then(|count| u32::try_from(count).ok())

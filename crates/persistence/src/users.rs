@@ -11,7 +11,7 @@ use domain::{
         ports::{Registering, UserAdministration},
     },
 };
-use entity::user;
+use entity::{Stored, user};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect,
@@ -34,28 +34,12 @@ pub(crate) fn of_row(row: user::Model) -> Result<User, Error> {
         username: row.username,
         first_name: row.first_name,
         last_name: row.last_name,
-        role: role(row.role.ok_or_else(|| missing("role"))?),
+        role: row.role.ok_or_else(|| missing("role"))?.0,
         is_active: row.is_active.unwrap_or_default(),
         tenant: row.tenant_id.map(TenantId),
         created_at: timestamp(row.created_at)?,
         updated_at: timestamp(row.updated_at)?,
     })
-}
-
-fn role(stored: user::Role) -> Role {
-    match stored {
-        user::Role::Admin => Role::Admin,
-        user::Role::User => Role::User,
-        user::Role::TenantAdmin => Role::TenantAdmin,
-    }
-}
-
-fn stored_role(role: Role) -> user::Role {
-    match role {
-        Role::Admin => user::Role::Admin,
-        Role::User => user::Role::User,
-        Role::TenantAdmin => user::Role::TenantAdmin,
-    }
 }
 
 /// What the username of somebody who was removed is like, and no other.
@@ -129,7 +113,7 @@ impl UserAdministration for SystemTx {
             password: Set(administrator.password_hash),
             first_name: Set(administrator.first_name),
             last_name: Set(administrator.last_name),
-            role: Set(Some(user::Role::Admin)),
+            role: Set(Some(Stored(Role::Admin))),
             ..Default::default()
         };
         let mut insert = sea_orm::Insert::one(row).into_query();
@@ -223,7 +207,7 @@ pub(crate) fn locked(id: UserId) -> Statement {
 /// Changes what a user may do.
 pub(crate) fn standing(id: UserId, role: Option<Role>, is_active: Option<bool>) -> Statement {
     let row = user::ActiveModel {
-        role: role.map_or_else(Default::default, |role| Set(Some(stored_role(role)))),
+        role: role.map_or_else(Default::default, |role| Set(Some(Stored(role)))),
         is_active: is_active.map_or_else(Default::default, |active| Set(Some(active))),
         ..Default::default()
     };
