@@ -4,7 +4,13 @@
 TOOLS := $(CURDIR)/.tools
 CARGO_DENY := 0.20.2
 CARGO_MACHETE := 0.9.2
+CARGO_SEMVER_CHECKS := 0.51.0
+MDBOOK := 0.5.4
+LYCHEE := 0.24.2
 ADVISORIES := https://github.com/RustSec/advisory-db
+
+# What the domain crate is compared with: the last release, and as long as there is none, main.
+BASELINE ?= $(shell git describe --tags --abbrev=0 2>/dev/null || echo main)
 
 # Every major version the migrations support, each as the newest build there is to fetch.
 POSTGRES_VERSIONS := 12.22.0 13.22.0 14.19.0 15.14.0 16.10.0 17.6.0
@@ -57,6 +63,16 @@ lint: $(TOOLS)/cargo-deny-$(CARGO_DENY) $(TOOLS)/cargo-machete-$(CARGO_MACHETE) 
 package: ## Check that the domain crate can be published by itself
 	cargo package --package nomad-services-domain --allow-dirty
 
+.PHONY: semver
+semver: $(TOOLS)/cargo-semver-checks-$(CARGO_SEMVER_CHECKS) ## Check what the domain crate breaks since the last release (BASELINE=revision)
+	@echo "The domain crate, compared with $(BASELINE):"
+	$(TOOLS)/bin/cargo-semver-checks semver-checks --package nomad-services-domain --baseline-rev $(BASELINE)
+
+.PHONY: docs
+docs: $(TOOLS)/mdbook-$(MDBOOK) $(TOOLS)/lychee-$(LYCHEE) ## Build docs/ as a site into target/book, and check the links of every page
+	$(TOOLS)/bin/mdbook build
+	$(TOOLS)/bin/lychee --offline --include-fragments --no-progress $$(git ls-files '*.md') 'target/book/**/*.html'
+
 .PHONY: doc
 doc: ## Build the documentation of every crate into target/doc
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
@@ -71,4 +87,17 @@ $(TOOLS)/cargo-deny-$(CARGO_DENY):
 
 $(TOOLS)/cargo-machete-$(CARGO_MACHETE):
 	cargo install --locked --root $(TOOLS) cargo-machete@$(CARGO_MACHETE)
+	touch $@
+
+$(TOOLS)/cargo-semver-checks-$(CARGO_SEMVER_CHECKS):
+	cargo install --locked --root $(TOOLS) cargo-semver-checks@$(CARGO_SEMVER_CHECKS)
+	touch $@
+
+# Without the server and the watcher of a preview, which nothing here uses.
+$(TOOLS)/mdbook-$(MDBOOK):
+	cargo install --locked --root $(TOOLS) --no-default-features --features search mdbook@$(MDBOOK)
+	touch $@
+
+$(TOOLS)/lychee-$(LYCHEE):
+	cargo install --locked --root $(TOOLS) --no-default-features lychee@$(LYCHEE)
 	touch $@
