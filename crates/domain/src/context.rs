@@ -218,6 +218,7 @@ impl Caller {
 
 /// What may be done across tenants. Every transaction that sees all of them names one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
 pub enum SystemPurpose {
     /// Finding who signs in, counting attempts to, and keeping refresh tokens.
     SignIn,
