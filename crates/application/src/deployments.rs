@@ -115,8 +115,9 @@ where
                 service.ensure_running()?;
                 false
             }
-            DeploymentAction::Purge => {
-                return Err(Error::internal("a purge follows from removing a service"));
+            _ => {
+                let cause = format!("nobody asks for a {action}: it follows from something else");
+                return Err(Error::internal(cause));
             }
         };
         if nothing_to_do {

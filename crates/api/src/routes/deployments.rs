@@ -172,7 +172,8 @@ pub async fn start(
     key: IdempotencyKey,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    deploy(&app, scope, key, *id, DeploymentAction::Start).await
+    let asked = (DeploymentAction::Start, "the service is being started");
+    deploy(&app, scope, key, *id, asked).await
 }
 
 /// Stop a service
@@ -189,7 +190,8 @@ pub async fn stop(
     key: IdempotencyKey,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    deploy(&app, scope, key, *id, DeploymentAction::Stop).await
+    let asked = (DeploymentAction::Stop, "the service is being stopped");
+    deploy(&app, scope, key, *id, asked).await
 }
 
 /// Restart a running service in place
@@ -204,7 +206,8 @@ pub async fn restart(
     key: IdempotencyKey,
     id: Path<Uuid>,
 ) -> Result<HttpResponse, Problem> {
-    deploy(&app, scope, key, *id, DeploymentAction::Restart).await
+    let asked = (DeploymentAction::Restart, "the service is being restarted");
+    deploy(&app, scope, key, *id, asked).await
 }
 
 async fn deploy(
@@ -212,14 +215,8 @@ async fn deploy(
     scope: TenantScope,
     key: IdempotencyKey,
     id: Uuid,
-    action: DeploymentAction,
+    (action, message): (DeploymentAction, &'static str),
 ) -> Result<HttpResponse, Problem> {
-    let message = match action {
-        DeploymentAction::Start => "the service is being started",
-        DeploymentAction::Stop => "the service is being stopped",
-        DeploymentAction::Restart => "the service is being restarted",
-        DeploymentAction::Purge => "the service is being purged",
-    };
     let accepted = |deployment: &Deployment| Answer {
         status: 202,
         location: Some(format!("/api/v1/deployments/{}", deployment.id)),

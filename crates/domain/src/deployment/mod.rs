@@ -60,6 +60,7 @@ impl DeploymentStatus {
 
 text_enum! {
     /// What a deployment is to bring about.
+    #[non_exhaustive]
     DeploymentAction {
         /// The service runs with the configuration it has now.
         Start => "start",
