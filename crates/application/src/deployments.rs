@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use domain::{
     Deployment, DeploymentAction, DeploymentId, Error, ServiceId, ServiceStatus, TenantScope,
     deployment::{
-        JobPlace, ensure_none_in_progress,
-        ports::{DeploymentChanges, DeploymentReads, NewDeployment},
+        JobPlace, Owner, Phase, ensure_none_in_progress,
+        ports::{DeploymentChanges, DeploymentReads, LastStart, NewDeployment, Orchestrator},
     },
     idempotency::{Answer, Once},
     page::{Page, PageRequest},
@@ -17,13 +17,27 @@ use domain::{
 use serde_json::json;
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 
 use crate::Fingerprints;
 
 /// How often a deployment that somebody waits for is looked at.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How long a start waits to be told whether there is anything to do; after that its worker finds out.
+const GLANCE: Duration = Duration::from_secs(2);
+
+/// What is known of the job that the last start has sent.
+#[derive(Eq, PartialEq)]
+enum Glance {
+    /// All of it ran a moment ago.
+    Up(LastStart),
+    /// It does not, or there is none.
+    Down,
+    /// Nomad has not told.
+    Unknown,
+}
 
 /// What is done with deployments.
 #[derive(Clone, Debug)]
@@ -70,7 +84,7 @@ impl<S, J> Deployments<S, J> {
 impl<S, J> Deployments<S, J>
 where
     S: TenantStore<Read: DeploymentReads, Transaction: DeploymentChanges>,
-    J: JobRules,
+    J: JobRules + Orchestrator,
 {
     /// Asks for a deployment.
     ///
@@ -84,6 +98,10 @@ where
         action: DeploymentAction,
         answer: impl FnOnce(&Deployment) -> Answer + Send,
     ) -> Result<Deployment, Error> {
+        let glance = match action {
+            DeploymentAction::Start => self.glance(scope.clone(), id).await,
+            _ => Glance::Unknown,
+        };
         let mut transaction = self.store.tenant(scope).await?;
         transaction.once(once).await?;
         let (actor, current, standing) = transaction.lock_for_deployment(id).await?;
@@ -95,7 +113,7 @@ where
         )?;
         ensure_none_in_progress(standing.in_progress)?;
         let place = self.place_of(id);
-        let (mut spec_hash, mut config) = (None, None);
+        let (mut spec_hash, mut config, mut phase) = (None, None, Phase::Accepted);
         let nothing_to_do = match action {
             DeploymentAction::Start => {
                 let jobs = &self.jobs;
@@ -106,9 +124,19 @@ where
                 let hash = self
                     .fingerprints
                     .of_spec(&json!([service.name, config, source]))?;
-                let unchanged = standing.last_hash.as_ref() == Some(&hash);
+                let running = service.status == ServiceStatus::Running;
+                let last = standing.last_start.filter(|_| running);
+                let unchanged = last.filter(|last| last.spec_hash == hash);
                 spec_hash = Some(hash);
-                unchanged && service.status == ServiceStatus::Running
+                match (unchanged, glance) {
+                    (Some(last), Glance::Up(seen)) if last == seen => true,
+                    (None, _) | (Some(_), Glance::Down) => false,
+                    (Some(last), Glance::Up(_) | Glance::Unknown) => {
+                        let deployment = last.deployment;
+                        phase = Phase::Confirming { deployment };
+                        false
+                    }
+                }
             }
             DeploymentAction::Stop => service.status == ServiceStatus::Stopped,
             DeploymentAction::Restart => {
@@ -131,11 +159,35 @@ where
             action,
             place: &place,
             spec_hash: spec_hash.as_deref(),
+            phase,
             deadline: self.settings.deadline,
         };
         let deployment = transaction.insert_deployment(&actor, new, answer).await?;
         self.wake_worker.notify_one();
         Ok(deployment)
+    }
+
+    /// Looks at what the last start has sent, before there is a transaction. Whatever is refused here is refused there.
+    async fn glance(&self, scope: TenantScope, id: ServiceId) -> Glance {
+        let read = self.store.read(scope).deployment_standing(id).await;
+        let Ok((actor, service, standing)) = read else {
+            return Glance::Unknown;
+        };
+        let tenant = Resource::Service(service.tenant_id);
+        let allowed = authorise(&actor, Action::Operate, tenant).is_ok();
+        let running = service.status == ServiceStatus::Running;
+        let Some(last) = standing.last_start.filter(|_| allowed && running) else {
+            return Glance::Unknown;
+        };
+        let place = self.place_of(id);
+        let observed = self.jobs.observe(&place, id, Some(last.deployment));
+        match timeout(GLANCE, observed).await {
+            Ok(Ok(Some(job))) if job.owner == Owner::ThisDeployment && job.is_up() => {
+                Glance::Up(last)
+            }
+            Ok(Ok(_)) => Glance::Down,
+            Ok(Err(_)) | Err(_) => Glance::Unknown,
+        }
     }
 
     /// A service's deployments, newest first.

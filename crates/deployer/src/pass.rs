@@ -147,9 +147,13 @@ impl<Q: DeploymentQueue, O: Orchestrator> Pass<Q, O> {
         if first == Step::Prepare {
             return Ok(first);
         }
+        let deployment = match claim.phase {
+            Phase::Confirming { deployment } => Some(deployment),
+            _ => claim.deployment_id,
+        };
         let job = self
             .orchestrator
-            .observe(&claim.place, claim.service_id, claim.deployment_id);
+            .observe(&claim.place, claim.service_id, deployment);
         observation.job = job.await.map_err(Interruption::of_orchestrator)?;
         Ok(next(claim.action, &claim.phase, &observation))
     }

@@ -46,7 +46,7 @@ pub fn owner(job: &JobView, service: ServiceId, deployment: Option<DeploymentId>
 }
 
 /// The job with what Nomad has made of it. Deployments and evaluations may have been read a little later than the job:
-/// only those of the job's own index count.
+/// only those of the job's own index count. Checks are not looked at.
 pub fn observed(
     job: &JobView,
     owner: Owner,
@@ -60,7 +60,14 @@ pub fn observed(
         stopped: job.stop,
         rollout: rollout(job, evaluations, deployments),
         allocations: allocations.iter().filter_map(allocation).collect(),
+        wanted: wanted(job),
+        checks_fail: false,
     }
+}
+
+fn wanted(job: &JobView) -> usize {
+    let counts = job.task_groups.iter().map(|group| group.count.unwrap_or(1));
+    counts.filter_map(|count| usize::try_from(count).ok()).sum()
 }
 
 fn rollout(job: &JobView, evaluations: &[Evaluation], deployments: &[Deployment]) -> Rollout {

@@ -1,16 +1,21 @@
 //! Nomad as the deployment rules want it: observe, submit, stop, restart, purge.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use domain::{
     DeploymentId, Error, Result, ServiceConfig, ServiceId,
     deployment::{
-        Evidence, JobDocument, JobPlace, JobRequest, ObservedJob, Owner, ports::Orchestrator,
+        Evidence, JobDocument, JobPlace, JobRequest, ObservedAllocation, ObservedJob, Owner,
+        ports::Orchestrator,
     },
     ports::Reachable,
     service::ports::JobRules,
 };
-use futures::future::{try_join, try_join3};
+use futures::{
+    StreamExt,
+    future::{try_join, try_join3},
+    stream,
+};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -19,6 +24,7 @@ use crate::{
     client::{
         jobs::Job,
         logs::{LogSource, LogTail},
+        services::CheckResult,
     },
     errors,
     job::JobBuilder,
@@ -29,6 +35,8 @@ const EVIDENCE_LINES: LogTail = LogTail::Lines {
     count: 10,
     at_most_bytes: 16 * 1024,
 };
+
+const CHECKS_AT_ONCE: usize = 8;
 
 /// Nomad's own default.
 const KILL_TIMEOUT: Duration = Duration::from_secs(5);
@@ -62,6 +70,33 @@ impl Nomad {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(errors::of(error)),
         }
+    }
+
+    /// Whether a check of one of these allocations fails. What can't be looked at is no sign of health, either.
+    async fn checks_fail(&self, place: &JobPlace, allocations: &[ObservedAllocation]) -> bool {
+        let ids: Vec<_> = allocations
+            .iter()
+            .map(|allocation| allocation.id.to_string())
+            .collect();
+        let fail = stream::iter(ids).map(|id| {
+            let nomad = self.namespace(place);
+            async move {
+                match nomad.checks(&id).await {
+                    Ok(checks) => checks.values().any(CheckResult::says_unhealthy),
+                    Err(error) => {
+                        tracing::debug!(cause = %error, "the checks of an allocation can't be read");
+                        true
+                    }
+                }
+            }
+        });
+        let mut fail = pin!(fail.buffer_unordered(CHECKS_AT_ONCE));
+        while let Some(fails) = fail.next().await {
+            if fails {
+                return true;
+            }
+        }
+        false
     }
 
     /// The last lines of a task; standard error, or standard output where that says nothing.
@@ -140,13 +175,17 @@ impl Orchestrator for Nomad {
         )
         .await
         .map_err(errors::of)?;
-        Ok(Some(observation::observed(
+        let mut observed = observation::observed(
             &view,
             owner,
             &evaluations.value,
             &deployments.value,
             &allocations.value,
-        )))
+        );
+        if observed.is_up() {
+            observed.checks_fail = self.checks_fail(place, &observed.allocations).await;
+        }
+        Ok(Some(observed))
     }
 
     async fn evidence(&self, place: &JobPlace) -> Result<Evidence> {

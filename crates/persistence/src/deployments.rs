@@ -5,8 +5,8 @@ use domain::{
     ServiceStatus, UserId,
     audit_log::Event,
     deployment::{
-        JobPlace, Phase,
-        ports::{DeploymentChanges, DeploymentReads, DeploymentStanding, NewDeployment},
+        JobPlace,
+        ports::{DeploymentChanges, DeploymentReads, DeploymentStanding, LastStart, NewDeployment},
     },
     idempotency::Answer,
     page::{Page, PageRequest},
@@ -33,15 +33,21 @@ use crate::{
 #[derive(FromQueryResult)]
 struct Standing {
     in_progress: bool,
-    last_hash: Option<String>,
+    deployment_id: Option<Uuid>,
+    spec_hash: Option<String>,
 }
 
+/// A start that found nothing to do has sent nothing.
 const STANDING: &str = "SELECT \
      EXISTS (SELECT FROM deployment_tasks WHERE service_id = $1 AND finished_at IS NULL) AS in_progress, \
-     (SELECT task.spec_hash FROM deployment_tasks task \
-         JOIN service_deployments deployment ON deployment.id = task.deployment_id \
-         WHERE task.service_id = $1 AND task.action = 'start' AND deployment.status = 'completed' \
-         ORDER BY task.created_at DESC LIMIT 1) AS last_hash";
+     last.deployment_id, last.spec_hash \
+     FROM (SELECT) one LEFT JOIN ( \
+         SELECT task.deployment_id, task.spec_hash FROM deployment_tasks task \
+             JOIN service_deployments deployment ON deployment.id = task.deployment_id \
+         WHERE task.service_id = $1 AND task.action = 'start' AND task.phase ? 'submitting' \
+             AND deployment.status = 'completed' \
+         ORDER BY task.created_at DESC LIMIT 1 \
+     ) last ON true";
 
 const INSERT: &str = "WITH deployment AS ( \
          INSERT INTO service_deployments (service_id, status, nomad_job_id, deployed_by) \
@@ -75,6 +81,22 @@ fn deployment(row: &QueryResult) -> Result<Deployment, Error> {
     })
 }
 
+fn standing(id: ServiceId) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, STANDING, [id.0.into()])
+}
+
+fn standing_of(rows: &[QueryResult]) -> Result<DeploymentStanding, Error> {
+    let row: Standing = first(rows)?.ok_or_else(|| missing("standing"))?;
+    let last = row.deployment_id.zip(row.spec_hash);
+    Ok(DeploymentStanding {
+        in_progress: row.in_progress,
+        last_start: last.map(|(deployment, spec_hash)| LastStart {
+            deployment: DeploymentId(deployment),
+            spec_hash,
+        }),
+    })
+}
+
 fn only(rows: &[QueryResult], what: &'static str) -> Result<Deployment, Error> {
     deployment(rows.first().ok_or_else(|| Error::not_found(what))?)
 }
@@ -94,6 +116,15 @@ impl DeploymentReads for TenantRead {
         Ok((actor, one(&service)?, page))
     }
 
+    async fn deployment_standing(
+        &self,
+        id: ServiceId,
+    ) -> Result<(Actor, Service, DeploymentStanding), Error> {
+        let service = by_id(id).build(DbBackend::Postgres);
+        let (actor, [service, standing]) = self.fetch([service, standing(id)]).await?;
+        Ok((actor, one(&service)?, standing_of(&standing)?))
+    }
+
     async fn deployment(&self, id: DeploymentId) -> Result<(Actor, Deployment), Error> {
         let find = service_deployment::Entity::find_by_id(id.0).build(DbBackend::Postgres);
         let (actor, [rows]) = self.fetch([find]).await?;
@@ -107,15 +138,10 @@ impl DeploymentChanges for TenantTx {
         id: ServiceId,
     ) -> Result<(Actor, OpenService<StoredConfig>, DeploymentStanding), Error> {
         let [lock, keys] = key_statements(Some(self.tenant()?));
-        let standing = Statement::from_sql_and_values(DbBackend::Postgres, STANDING, [id.0.into()]);
-        let statements = [lock, keys, locked(id), standing];
+        let statements = [lock, keys, locked(id), standing(id)];
         let (actor, [_, keys, service, standing]) = self.enter(statements).await?;
         self.read_keys(&keys).await?;
-        let standing: Standing = first(&standing)?.ok_or_else(|| missing("standing"))?;
-        let standing = DeploymentStanding {
-            in_progress: standing.in_progress,
-            last_hash: standing.last_hash,
-        };
+        let standing = standing_of(&standing)?;
         Ok((actor, one_open(&service, self.keys()?)?, standing))
     }
 
@@ -143,7 +169,7 @@ impl DeploymentChanges for TenantTx {
                 new.place.namespace.as_str().into(),
                 request.into(),
                 new.spec_hash.map(str::to_owned).into(),
-                json!(Phase::Accepted).into(),
+                json!(new.phase).into(),
                 new.deadline.as_secs_f64().into(),
                 ServiceStatus::Pending.as_str().into(),
                 task.into(),

@@ -11,6 +11,7 @@
 mod checks;
 mod events;
 mod failing;
+mod health;
 mod logs;
 mod namespaces;
 mod orchestrator;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         checks::scenarios(),
         events::scenarios(),
         failing::scenarios(),
+        health::scenarios(),
         logs::scenarios(),
         namespaces::scenarios(),
         orchestrator::scenarios(),

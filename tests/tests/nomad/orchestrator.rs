@@ -12,7 +12,7 @@ use nomad::{
     client::logs::{LogSource, LogTail},
     job::{JobBuilder, JobFiles},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::{
@@ -99,21 +99,26 @@ job "service" {
 const SLEEP: &str = "exec sleep 86400";
 
 /// A service with the one who runs it.
-struct Service {
+pub struct Service {
     nomad: Nomad,
     request: JobRequest,
     _files: tempfile::TempDir,
 }
 
 impl Service {
-    fn new(stage: &Stage, script: &str, memory: u32) -> Self {
+    pub fn new(stage: &Stage, script: &str, memory: u32) -> Self {
+        let variables = json!({"script": script});
+        Self::of(stage, FILE, &variables, memory)
+    }
+
+    pub fn of(stage: &Stage, file: &str, variables: &Value, memory: u32) -> Self {
         let files = tempfile::tempdir().unwrap();
-        std::fs::write(files.path().join("service.nomad"), FILE).unwrap();
+        std::fs::write(files.path().join("service.nomad"), file).unwrap();
         let job_files = JobFiles::new(files.path().to_owned());
         let jobs = JobBuilder::new(stage.client.clone(), job_files, vec!["raw_exec"]);
         let config = json!({
             "nomad_job_file": "service.nomad",
-            "custom_variables": {"script": script},
+            "custom_variables": variables,
             "resources": {"cpu": 10, "memory": memory, "disk": 20},
         });
         let request = JobRequest {
@@ -138,7 +143,7 @@ impl Service {
         &self.request.place
     }
 
-    async fn observe(&self) -> Option<ObservedJob> {
+    pub async fn observe(&self) -> Option<ObservedJob> {
         let deployment = Some(self.request.deployment_id);
         let observed = self
             .nomad
@@ -166,7 +171,7 @@ impl Service {
         self.request.deployment_id = DeploymentId(Uuid::new_v4());
     }
 
-    async fn running(&self) -> ObservedJob {
+    pub async fn running(&self) -> ObservedJob {
         self.submit(0).await.unwrap();
         self.observed(Rollout::Healthy).await
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::DeploymentAction;
+use crate::DeploymentId;
 
 /// How far a task has come, as it is stored.
 #[derive(Clone, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
@@ -17,6 +18,11 @@ pub enum Phase {
     /// Nothing has been done.
     #[default]
     Accepted,
+    /// Nothing may have to be done, if all that an earlier deployment sent still runs.
+    Confirming {
+        /// That deployment.
+        deployment: DeploymentId,
+    },
     /// The job is built, checked and stored.
     Prepared,
     /// The job may have been sent, in place of the one at this index (0: of none).
@@ -129,6 +135,23 @@ pub struct ObservedJob {
     pub rollout: Rollout,
     /// Its allocations, without those that Nomad has replaced.
     pub allocations: Vec<ObservedAllocation>,
+    /// How many allocations it asks for.
+    pub wanted: usize,
+    /// Whether all that runs is up and a check of it fails all the same.
+    pub checks_fail: bool,
+}
+
+impl ObservedJob {
+    /// Whether all of it runs and is healthy at this moment. A rollout stays healthy when what it placed dies later.
+    pub fn is_up(&self) -> bool {
+        let running =
+            |allocation: &ObservedAllocation| allocation.state == AllocationState::Running;
+        !self.stopped
+            && self.rollout == Rollout::Healthy
+            && self.allocations.len() >= self.wanted.max(1)
+            && self.allocations.iter().all(running)
+            && !self.checks_fail
+    }
 }
 
 /// What is to be known before a step.
@@ -192,6 +215,7 @@ pub fn next(action: DeploymentAction, phase: &Phase, observation: &Observation) 
         {
             Step::Fail(Cause::ForeignJob)
         }
+        (Phase::Confirming { .. }, DeploymentAction::Start) => confirm(job),
         (Phase::Submitting { expected }, DeploymentAction::Start) => {
             submit(*expected, job, observation.overdue)
         }
@@ -201,6 +225,14 @@ pub fn next(action: DeploymentAction, phase: &Phase, observation: &Observation) 
             restart(marks, job, observation.overdue)
         }
         (_, DeploymentAction::Restart) => begin_restart(job),
+    }
+}
+
+/// The job was looked for as the earlier deployment's.
+fn confirm(job: Option<&ObservedJob>) -> Step {
+    match job {
+        Some(job) if job.owner == Owner::ThisDeployment && job.is_up() => Step::Complete,
+        _ => Step::Record(Phase::Accepted),
     }
 }
 

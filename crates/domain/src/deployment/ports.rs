@@ -30,6 +30,8 @@ pub struct NewDeployment<'service> {
     pub place: &'service JobPlace,
     /// Of all that decides what runs.
     pub spec_hash: Option<&'service str>,
+    /// What its worker begins with.
+    pub phase: Phase,
     /// How long it may take.
     pub deadline: Duration,
 }
@@ -39,8 +41,17 @@ pub struct NewDeployment<'service> {
 pub struct DeploymentStanding {
     /// Whether one is under way.
     pub in_progress: bool,
-    /// The hash that the last completed start was made with.
-    pub last_hash: Option<String>,
+    /// The last start that has sent a job and completed.
+    pub last_start: Option<LastStart>,
+}
+
+/// A start whose job may still run.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LastStart {
+    /// The deployment, which its job names.
+    pub deployment: DeploymentId,
+    /// Of all that decided what runs.
+    pub spec_hash: String,
 }
 
 /// Looks at the deployments of a tenant's services.
@@ -54,6 +65,15 @@ pub trait DeploymentReads {
         id: ServiceId,
         request: PageRequest,
     ) -> impl Future<Output = Result<(Actor, Service, Page<Deployment>)>> + Send;
+
+    /// The service with this id, and what its deployments say about a new one.
+    ///
+    /// # Errors
+    /// `not_found`, also for another tenant's.
+    fn deployment_standing(
+        &self,
+        id: ServiceId,
+    ) -> impl Future<Output = Result<(Actor, Service, DeploymentStanding)>> + Send;
 
     /// The deployment with this id.
     ///

@@ -82,6 +82,8 @@ pub struct CheckResult {
     pub service: String,
     /// Empty for a check of the group.
     pub task: String,
+    /// `healthiness`, or `readiness` where a failure says nothing of health.
+    pub mode: String,
     /// How it stands.
     pub status: CheckStatus,
     /// The HTTP status of the probe; 0 for none.
@@ -90,6 +92,13 @@ pub struct CheckResult {
     pub output: String,
     /// Seconds since 1970.
     pub timestamp: i64,
+}
+
+impl CheckResult {
+    /// Whether it says that what it looks at is not healthy.
+    pub fn says_unhealthy(&self) -> bool {
+        self.status == CheckStatus::Failure && self.mode != "readiness"
+    }
 }
 
 impl NamespaceClient {

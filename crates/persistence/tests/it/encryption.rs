@@ -74,6 +74,7 @@ impl Fixture {
             action: DeploymentAction::Start,
             place: &place,
             spec_hash: None,
+            phase: Phase::Accepted,
             deadline: Duration::from_secs(600),
         };
         let made = transaction.insert_deployment(&actor, new, |_| unanswered());

@@ -2,6 +2,7 @@
 
 mod failures;
 mod refusals;
+mod starts;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

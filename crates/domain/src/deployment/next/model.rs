@@ -29,6 +29,8 @@ struct Job {
     owner: Owner,
     stopped: bool,
     rollout: Rollout,
+    /// Whether what it has placed runs.
+    alive: bool,
 }
 
 /// A worker with a task, and what it has decided on.
@@ -40,11 +42,11 @@ struct Pass {
 }
 
 impl World {
-    fn with(job: Option<Job>) -> Self {
+    fn with(job: Option<Job>, phase: Phase) -> Self {
         Self {
             job,
             taken: 0,
-            phase: Phase::Accepted,
+            phase,
             ended: None,
             fence: 0,
             lease: None,
@@ -53,13 +55,26 @@ impl World {
         }
     }
 
-    fn observe(&self) -> Observation {
+    /// What a worker sees: while it confirms, the job is looked for as the earlier deployment's.
+    fn observe(&self, phase: &Phase) -> Observation {
+        let seen_as = |owner| match (owner, phase) {
+            (Owner::OtherDeployment, Phase::Confirming { .. }) => Owner::ThisDeployment,
+            (Owner::ThisDeployment, Phase::Confirming { .. }) => Owner::OtherDeployment,
+            (owner, _) => owner,
+        };
+        let running = ObservedAllocation {
+            id: Uuid::nil(),
+            state: AllocationState::Running,
+            restarts: 0,
+        };
         let job = self.job.clone().map(|job| ObservedJob {
             index: job.index,
-            owner: job.owner,
+            owner: seen_as(job.owner),
             stopped: job.stopped,
             rollout: job.rollout,
-            allocations: Vec::new(),
+            allocations: job.alive.then_some(running).into_iter().collect(),
+            wanted: 1,
+            checks_fail: false,
         });
         Observation {
             job,
@@ -95,6 +110,7 @@ impl World {
                 owner: Owner::OtherDeployment,
                 stopped: false,
                 rollout: Rollout::Healthy,
+                alive: true,
             });
             next.push(later);
         }
@@ -129,7 +145,11 @@ impl World {
         let mut world = self.clone();
         world.workers[worker] = match self.lease {
             Some((holder, true)) if holder == worker => Some(Pass {
-                step: Some(next(DeploymentAction::Start, &pass.phase, &self.observe())),
+                step: Some(next(
+                    DeploymentAction::Start,
+                    &pass.phase,
+                    &self.observe(&pass.phase),
+                )),
                 ..pass.clone()
             }),
             _ => None,
@@ -153,12 +173,14 @@ impl World {
                     owner: Owner::ThisDeployment,
                     stopped: false,
                     rollout: Rollout::InProgress,
+                    alive: true,
                 });
             }
             Step::Stop { expected } if expected == index => {
                 if let Some(job) = &mut world.job {
                     job.index += 1;
                     job.stopped = true;
+                    job.alive = false;
                 }
             }
             Step::Submit { .. } | Step::Stop { .. } => {}
@@ -249,13 +271,27 @@ fn in_every_order_of_events_nomad_takes_one_version_and_the_deployment_can_end()
         owner: Owner::OtherDeployment,
         stopped: true,
         rollout: Rollout::Healthy,
+        alive: false,
     };
-    let running = Job {
+    let dead = Job {
         stopped: false,
         ..stopped.clone()
     };
-    for before in [None, Some(stopped), Some(running)] {
-        let worlds = explore(World::with(before));
+    let running = Job {
+        alive: true,
+        ..dead.clone()
+    };
+    let confirming = || Phase::Confirming {
+        deployment: DeploymentId(Uuid::nil()),
+    };
+    for (before, phase) in [
+        (None, Phase::Accepted),
+        (Some(stopped), Phase::Accepted),
+        (Some(running), Phase::Accepted),
+        (None, confirming()),
+        (Some(dead), confirming()),
+    ] {
+        let worlds = explore(World::with(before, phase));
         assert!(
             worlds.len() > 1_000,
             "too few orders to mean anything: {}",
@@ -271,5 +307,25 @@ fn in_every_order_of_events_nomad_takes_one_version_and_the_deployment_can_end()
                 "it never ends: {world:?}"
             );
         }
+    }
+}
+
+#[test]
+fn in_every_order_of_events_nothing_is_sent_where_the_job_is_up() {
+    let running = Job {
+        index: 3,
+        owner: Owner::OtherDeployment,
+        stopped: false,
+        rollout: Rollout::Healthy,
+        alive: true,
+    };
+    let phase = Phase::Confirming {
+        deployment: DeploymentId(Uuid::nil()),
+    };
+    let worlds = explore(World::with(Some(running), phase));
+    assert!(worlds.iter().any(|world| world.ended.is_some()));
+    for world in worlds {
+        assert_eq!(world.taken, 0, "{world:?}");
+        assert_eq!(world.clone().left_alone(), Some(Ok(())), "{world:?}");
     }
 }

@@ -13,6 +13,8 @@ fn job(owner: Owner, rollout: Rollout) -> ObservedJob {
         stopped: false,
         rollout,
         allocations: vec![running(0)],
+        wanted: 1,
+        checks_fail: false,
     }
 }
 
@@ -43,12 +45,58 @@ fn start(phase: &Phase, observation: &Observation) -> Step {
 }
 
 const SENT: Phase = Phase::Submitting { expected: 7 };
+const CONFIRMING: Phase = Phase::Confirming {
+    deployment: DeploymentId(Uuid::from_u128(2)),
+};
 
 #[test]
 fn a_job_is_sent_only_after_its_index_was_written_down() {
     let before = seen(job(Owner::OtherDeployment, Rollout::Healthy));
     assert_eq!(start(&Phase::Prepared, &before), Step::Record(SENT));
     assert_eq!(start(&SENT, &before), Step::Submit { expected: 7 });
+}
+
+#[test]
+fn a_start_that_may_have_nothing_to_do_does_nothing_only_where_all_of_it_is_up() {
+    let up = job(Owner::ThisDeployment, Rollout::Healthy);
+    assert_eq!(start(&CONFIRMING, &seen(up.clone())), Step::Complete);
+    let with = |state| ObservedAllocation {
+        state,
+        ..running(0)
+    };
+    let down = [
+        ObservedJob {
+            stopped: true,
+            ..up.clone()
+        },
+        ObservedJob {
+            checks_fail: true,
+            ..up.clone()
+        },
+        ObservedJob {
+            wanted: 2,
+            ..up.clone()
+        },
+        ObservedJob {
+            allocations: Vec::new(),
+            wanted: 0,
+            ..up.clone()
+        },
+        ObservedJob {
+            allocations: vec![running(0), with(AllocationState::Failed)],
+            ..up.clone()
+        },
+        ObservedJob {
+            allocations: vec![with(AllocationState::Starting)],
+            ..up
+        },
+        job(Owner::OtherDeployment, Rollout::Healthy),
+        job(Owner::ThisDeployment, Rollout::InProgress),
+    ];
+    for observation in down.map(seen).into_iter().chain([Observation::default()]) {
+        let step = start(&CONFIRMING, &observation);
+        assert_eq!(step, Step::Record(Phase::Accepted), "{observation:?}");
+    }
 }
 
 #[test]
@@ -206,13 +254,16 @@ fn any_job() -> impl Strategy<Value = ObservedJob> {
         restarts,
     });
     let allocations = prop::collection::vec(allocation, 0..2);
-    (1..4_u64, owner, any::<bool>(), rollout, allocations).prop_map(
-        |(index, owner, stopped, rollout, allocations)| ObservedJob {
+    let flags = (any::<bool>(), any::<bool>(), 0..3_usize);
+    (1..4_u64, owner, flags, rollout, allocations).prop_map(
+        |(index, owner, (stopped, checks_fail, wanted), rollout, allocations)| ObservedJob {
             index,
             owner,
             stopped,
             rollout,
             allocations,
+            wanted,
+            checks_fail,
         },
     )
 }
@@ -220,6 +271,7 @@ fn any_job() -> impl Strategy<Value = ObservedJob> {
 fn any_phase() -> impl Strategy<Value = Phase> {
     prop_oneof![
         Just(Phase::Accepted),
+        Just(CONFIRMING),
         Just(Phase::Prepared),
         (0..4_u64).prop_map(|expected| Phase::Submitting { expected }),
         (0..3_u64).prop_map(|restarts| Phase::Restarting {
