@@ -85,6 +85,14 @@ pub struct ProblemBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub requested: Option<u64>,
+    /// What is configured of what the tenant has; not for `services`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub configured: Option<u64>,
+    /// What may run of what the tenant has at this moment; not for `services`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub running: Option<u64>,
 }
 
 /// One bad field of a request.
@@ -304,6 +312,8 @@ fn body(error: &Error) -> ProblemBody {
         limit: limit.map(|excess| excess.limit),
         used: limit.map(|excess| excess.used),
         requested: limit.map(|excess| excess.requested),
+        configured: limit.and_then(|excess| excess.configured),
+        running: limit.and_then(|excess| excess.running),
     }
 }
 

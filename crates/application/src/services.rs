@@ -94,7 +94,7 @@ where
             service_type: new.service_type,
             reservation: new.config.reservation(),
         };
-        admit(&candidate, &admission.services, admission.limits)?;
+        admit(&candidate, &admission)?;
         transaction.insert_service(&actor, new, answer).await
     }
 
@@ -126,7 +126,7 @@ where
             service_type: service.service_type,
             reservation: config.reservation(),
         };
-        admit(&candidate, &admission.services, admission.limits)?;
+        admit(&candidate, &admission)?;
         transaction.update_service(&current, patch).await
     }
 

@@ -4,7 +4,7 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use domain::{
-    Error, ErrorKind,
+    DeploymentAction, Error, ErrorKind,
     deployment::{
         Cause, Claim, Evidence, JobDocument, Observation, Phase, Step, explain, next,
         ports::{DeploymentQueue, Ending, Orchestrator, Progress},
@@ -234,12 +234,14 @@ impl<Q: DeploymentQueue, O: Orchestrator> Pass<Q, O> {
     }
 
     async fn interrupted(mut self, interruption: Interruption) {
+        // Nobody would ask for a purge once more, and what it leaves would run on unseen.
+        let goes_on = !self.claim.overdue || self.claim.action == DeploymentAction::Purge;
         let (cause, error) = match interruption {
             Interruption::Lost(error) => {
                 tracing::warn!(task = %self.claim.task, cause = ?error, "let go of a deployment");
                 return;
             }
-            Interruption::Unanswered(error) if !self.claim.overdue => {
+            Interruption::Unanswered(error) if goes_on => {
                 let cause = self.redacted(format!("{error:?}"));
                 tracing::warn!(task = %self.claim.task, cause, "Nomad could not be asked");
                 let attempts = self.claim.attempts.saturating_add(1);

@@ -56,6 +56,10 @@ pub struct LimitExcess {
     pub used: u64,
     /// What the request asks for in addition.
     pub requested: u64,
+    /// What is configured of all that; none for `services`.
+    pub configured: Option<u64>,
+    /// What may run of all that at this moment; none for `services`.
+    pub running: Option<u64>,
 }
 
 /// An error with a stable code and a detail that may be shown.
@@ -111,9 +115,17 @@ impl Error {
             limit,
             used,
             requested,
+            configured,
+            running,
         } = &excess;
+        let parts = match (configured, running) {
+            (Some(configured), Some(running)) => {
+                format!(" ({configured} configured, {running} may still run)")
+            }
+            _ => String::new(),
+        };
         let detail = format!(
-            "the limit of {limit} for {dimension} would be exceeded: {used} in use, {requested} more requested"
+            "the limit of {limit} for {dimension} would be exceeded: {used} in use{parts}, {requested} more requested"
         );
         let mut error = Self::new(ErrorKind::Invalid, "limit_exceeded", detail);
         error.0.limit = Some(excess);

@@ -22,6 +22,9 @@ pub struct Model {
     #[sea_orm(column_type = "JsonBinary", nullable)]
     pub job: Option<Json>,
     pub spec_hash: Option<String>,
+    pub cpu: Option<i32>,
+    pub memory: Option<i32>,
+    pub disk: Option<i32>,
     #[sea_orm(column_type = "JsonBinary")]
     pub phase: Json,
     #[sea_orm(column_type = "Text", nullable)]

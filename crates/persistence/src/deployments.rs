@@ -13,6 +13,7 @@ use domain::{
     policy::Actor,
     secret::seal,
     service::OpenService,
+    service_config::Reservation,
 };
 use entity::service_deployment;
 use sea_orm::{
@@ -54,8 +55,9 @@ const INSERT: &str = "WITH deployment AS ( \
          VALUES ($1, 'pending', $2, $3) RETURNING * \
      ), task AS ( \
          INSERT INTO deployment_tasks (id, tenant_id, service_id, deployment_id, action, nomad_namespace, \
-             nomad_job_id, request, spec_hash, phase, deadline_at) \
-         SELECT $12, $4, service_id, id, $5, $6, $2, $7, $8, $9, CURRENT_TIMESTAMP + make_interval(secs => $10) \
+             nomad_job_id, request, spec_hash, phase, deadline_at, cpu, memory, disk) \
+         SELECT $12, $4, service_id, id, $5, $6, $2, $7, $8, $9, CURRENT_TIMESTAMP + make_interval(secs => $10), \
+             $13, $14, $15 \
          FROM deployment \
      ), service AS ( \
          UPDATE services SET status = $11, updated_at = CURRENT_TIMESTAMP WHERE id = $1 \
@@ -157,6 +159,11 @@ impl DeploymentChanges for TenantTx {
             seal(&request, task_row(tenant, task), REQUEST, self.keys()?)
         });
         let request = request.transpose()?;
+        let reservation = new.config.map(ServiceConfig::reservation);
+        let part = |part: fn(Reservation) -> u32| {
+            let part = reservation.map(|reservation| i32::try_from(part(reservation)));
+            part.transpose().map_err(Error::internal)
+        };
         let statement = Statement::from_sql_and_values(
             DbBackend::Postgres,
             INSERT,
@@ -173,6 +180,9 @@ impl DeploymentChanges for TenantTx {
                 new.deadline.as_secs_f64().into(),
                 ServiceStatus::Pending.as_str().into(),
                 task.into(),
+                part(|reservation| reservation.cpu)?.into(),
+                part(|reservation| reservation.memory)?.into(),
+                part(|reservation| reservation.disk)?.into(),
             ],
         );
         let event = requested(new.action, new.service.id);

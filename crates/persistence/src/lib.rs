@@ -1,6 +1,7 @@
 //! The only place that builds SQL. A tenant's transaction is the repository: its functions stand in one file for each
 //! resource, and none of them takes a tenant id, because the transaction was opened for one.
 
+mod admission;
 mod api_keys;
 mod audit;
 pub mod audit_export;

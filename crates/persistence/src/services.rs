@@ -3,40 +3,48 @@
 use std::time::Duration;
 
 use domain::{
-    Error, Limits, Service, ServiceConfig, ServiceId, ServiceType, TenantId, UserId,
+    Error, Service, ServiceId, TenantId, UserId,
     deployment::Phase,
     idempotency::Answer,
     page::{Page, PageRequest},
     policy::Actor,
     secret::{Holder, mask},
     service::{
-        Admission, AdmittedService, NewService, OpenService, ServiceFilter, ServicePatch,
+        Admission, NewService, OpenService, ServiceFilter, ServicePatch,
         ports::{ServiceChanges, ServiceReads},
     },
 };
 use entity::{Stored, service, tenant};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Insert, QueryFilter,
-    QueryResult, QuerySelect, QueryTrait, Statement,
+    ColumnTrait, Condition, DbBackend, EntityTrait, Insert, QueryFilter, QueryResult, QuerySelect,
+    QueryTrait, Statement,
     prelude::Uuid,
     sea_query::{Expr, LockType, extension::postgres::PgExpr},
 };
 
 use crate::{
     TenantRead, TenantTx,
+    admission::{self, admission, may_run},
     encryption::{StoredConfig, TenantKeys, key_statements, service_row},
     page,
     rows::{first, missing, read, timestamp},
 };
 
 /// A service that was ever started may have left something in Nomad.
-const DELETE_SERVICE: &str = "WITH purge AS ( \
-         INSERT INTO deployment_tasks (tenant_id, service_id, action, nomad_namespace, nomad_job_id, phase, deadline_at) \
-         SELECT tenant_id, service_id, 'purge', nomad_namespace, nomad_job_id, $2, \
-             CURRENT_TIMESTAMP + make_interval(secs => $3) \
-         FROM deployment_tasks WHERE service_id = $1 ORDER BY created_at DESC LIMIT 1 \
-     ) DELETE FROM services WHERE id = $1";
+const DELETE_SERVICE: &str = concat!(
+    "WITH purge AS ( \
+         INSERT INTO deployment_tasks (tenant_id, service_id, action, nomad_namespace, nomad_job_id, phase, deadline_at, \
+             cpu, memory, disk) \
+         SELECT last.tenant_id, last.service_id, 'purge', last.nomad_namespace, last.nomad_job_id, $2, \
+             CURRENT_TIMESTAMP + make_interval(secs => $3), run.cpu, run.memory, run.disk \
+         FROM services service JOIN deployment_tasks last ON last.service_id = service.id \
+             LEFT JOIN LATERAL (",
+    may_run!(),
+    ") run ON true \
+         WHERE service.id = $1 ORDER BY last.created_at DESC LIMIT 1 \
+     ) DELETE FROM services WHERE id = $1"
+);
 
 fn service(row: &QueryResult) -> Result<Service, Error> {
     shown(read(row)?)
@@ -104,10 +112,11 @@ impl ServiceChanges for TenantTx {
 
     async fn lock_admission(&mut self) -> Result<(Actor, Admission), Error> {
         let [lock, keys] = key_statements(Some(self.tenant()?));
-        let statements = [lock, keys, lock_tenant(), reservations()];
-        let (actor, [_, keys, tenant, services]) = self.enter(statements).await?;
+        let [tenant, services, purging] = admission::statements();
+        let statements = [lock, keys, tenant, services, purging];
+        let (actor, [_, keys, tenant, services, purging]) = self.enter(statements).await?;
         self.read_keys(&keys).await?;
-        Ok((actor, admission(&tenant, &services)?))
+        Ok((actor, admission(&tenant, &services, &purging)?))
     }
 
     async fn lock_admission_of(
@@ -115,10 +124,11 @@ impl ServiceChanges for TenantTx {
         id: ServiceId,
     ) -> Result<(Actor, Admission, OpenService<StoredConfig>), Error> {
         let [lock, keys] = key_statements(Some(self.tenant()?));
-        let statements = [lock, keys, lock_tenant(), reservations(), locked(id)];
-        let (actor, [_, keys, tenant, services, rows]) = self.enter(statements).await?;
+        let [tenant, services, purging] = admission::statements();
+        let statements = [lock, keys, tenant, services, purging, locked(id)];
+        let (actor, [_, keys, tenant, services, purging, rows]) = self.enter(statements).await?;
         self.read_keys(&keys).await?;
-        let admission = admission(&tenant, &services)?;
+        let admission = admission(&tenant, &services, &purging)?;
         Ok((actor, admission, one_open(&rows, self.keys()?)?))
     }
 
@@ -224,43 +234,6 @@ pub(crate) fn lock_tenant() -> Statement {
     tenant::Entity::find()
         .lock(LockType::NoKeyUpdate)
         .build(DbBackend::Postgres)
-}
-
-#[derive(FromQueryResult)]
-struct Reserved {
-    id: Uuid,
-    name: String,
-    r#type: Stored<ServiceType>,
-    config: Option<serde_json::Value>,
-}
-
-/// Resources are all that admission needs of a configuration, which may be large.
-fn reservations() -> Statement {
-    let sql = "SELECT id, name, type, jsonb_build_object('resources', config -> 'resources') AS config FROM services";
-    Statement::from_string(DbBackend::Postgres, sql)
-}
-
-fn admission(tenant: &[QueryResult], services: &[QueryResult]) -> Result<Admission, Error> {
-    let tenant: Option<tenant::Model> = first(tenant)?;
-    let tenant = tenant.ok_or_else(Error::unauthenticated)?;
-    let Stored(plan) = tenant.plan.ok_or_else(|| missing("plan"))?;
-    let max_services = tenant.max_services.ok_or_else(|| missing("max_services"))?;
-    let max_services = u32::try_from(max_services).map_err(Error::internal)?;
-    let services = services.iter().map(|row| {
-        let row: Reserved = read(row)?;
-        let config = row.config.ok_or_else(|| missing("config"))?;
-        let config: ServiceConfig = serde_json::from_value(config).map_err(Error::internal)?;
-        Ok(AdmittedService {
-            id: ServiceId(row.id),
-            name: row.name,
-            service_type: row.r#type.0,
-            reservation: config.reservation(),
-        })
-    });
-    Ok(Admission {
-        limits: Limits::of_tenant(plan, max_services),
-        services: services.collect::<Result<_, Error>>()?,
-    })
 }
 
 /// The pattern of every text that contains this one.

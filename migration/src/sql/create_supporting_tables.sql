@@ -14,6 +14,11 @@ CREATE TABLE deployment_tasks (
     job JSONB,
     -- Of all that decides what runs: a start of the same again has nothing to do.
     spec_hash VARCHAR(64),
+    -- What may run because of it: of a start what it was asked with, of a purge what may still run of the service. Counts
+    -- within the tenant's limits until Nomad is known to run another job, or none. MHz, MB, MB.
+    cpu INTEGER,
+    memory INTEGER,
+    disk INTEGER,
     phase JSONB NOT NULL,
     reason TEXT,
     lease_owner UUID,

@@ -30,6 +30,7 @@ mod members;
 mod older_clients;
 mod operations;
 mod proxies;
+mod quota;
 mod requests;
 mod secrets;
 mod services;

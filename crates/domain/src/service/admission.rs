@@ -3,6 +3,17 @@
 use super::ServiceType;
 use crate::{Error, LimitExcess, Result, ServiceId, plan::Limits, service_config::Reservation};
 
+/// A tenant as admission sees it: what it may have, and what it has.
+#[derive(Clone, Debug)]
+pub struct Admission {
+    /// What its plan allows.
+    pub limits: Limits,
+    /// Its services.
+    pub services: Vec<AdmittedService>,
+    /// What may still run of services that are gone, each until its job is purged.
+    pub purging: Vec<Reservation>,
+}
+
 /// A service the tenant has already.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct AdmittedService {
@@ -12,17 +23,31 @@ pub struct AdmittedService {
     pub name: String,
     /// Its type.
     pub service_type: ServiceType,
-    /// What it counts for.
-    pub reservation: Reservation,
+    /// What it is configured for.
+    pub configured: Reservation,
+    /// What may run of it: the jobs that were sent for it, until Nomad is known to run another or none.
+    pub running: Reservation,
 }
 
-/// A tenant as admission sees it: what it may have, and what it has.
-#[derive(Clone, Debug)]
-pub struct Admission {
-    /// What its plan allows.
-    pub limits: Limits,
-    /// Its services.
-    pub services: Vec<AdmittedService>,
+impl AdmittedService {
+    /// What it counts for: a configuration that was lowered does not make room before what runs has followed it.
+    ///
+    /// ```
+    /// use nomad_services_domain::{ServiceId, ServiceType, service::AdmittedService, service_config::Reservation};
+    /// use uuid::Uuid;
+    ///
+    /// let service = AdmittedService {
+    ///     id: ServiceId(Uuid::nil()),
+    ///     name: "db".into(),
+    ///     service_type: ServiceType::Database,
+    ///     configured: Reservation { cpu: 50, memory: 600, disk: 300 },
+    ///     running: Reservation { cpu: 3_900, memory: 300, disk: 300 },
+    /// };
+    /// assert_eq!(service.counts_for(), Reservation { cpu: 3_900, memory: 600, disk: 300 });
+    /// ```
+    pub fn counts_for(&self) -> Reservation {
+        self.configured.or_greater(self.running)
+    }
 }
 
 /// A service as it is to be.
@@ -34,34 +59,31 @@ pub struct Candidate<'input> {
     pub name: &'input str,
     /// Its type.
     pub service_type: ServiceType,
-    /// What it is to count for.
+    /// What it is to be configured for.
     pub reservation: Reservation,
 }
 
 /// Checks a service against those the tenant has and against its limits, in the order of the contract.
 ///
 /// ```
-/// use nomad_services_domain::{Limits, Plan, ServiceType, service::{Candidate, admit}};
+/// use nomad_services_domain::{Limits, Plan, ServiceType, service::{Admission, Candidate, admit}};
 /// use nomad_services_domain::service_config::Reservation;
 ///
 /// let limits = Limits::of_tenant(Plan::Free, 0);
+/// let admission = Admission { limits, services: Vec::new(), purging: Vec::new() };
 /// let candidate = Candidate {
 ///     id: None, name: "db", service_type: ServiceType::Database, reservation: Reservation::default(),
 /// };
-/// assert_eq!(admit(&candidate, &[], limits).unwrap_err().code(), "limit_exceeded");
+/// assert_eq!(admit(&candidate, &admission).unwrap_err().code(), "limit_exceeded");
 /// ```
 ///
 /// # Errors
 /// `type_taken`, `name_taken` (conflicts) or `limit_exceeded`, which names dimension, limit, use and request.
-pub fn admit(
-    candidate: &Candidate<'_>,
-    services: &[AdmittedService],
-    limits: Limits,
-) -> Result<()> {
+pub fn admit(candidate: &Candidate<'_>, admission: &Admission) -> Result<()> {
+    let is_candidate = |service: &&AdmittedService| Some(service.id) == candidate.id;
     let others = || {
-        services
-            .iter()
-            .filter(|service| Some(service.id) != candidate.id)
+        let services = admission.services.iter();
+        services.filter(move |service| !is_candidate(service))
     };
     if others().any(|service| service.service_type == candidate.service_type) {
         return Err(Error::conflict(
@@ -81,41 +103,41 @@ pub fn admit(
             ),
         ));
     }
-    let sum = |part: fn(&Reservation) -> u32| {
-        others()
-            .map(|service| u64::from(part(&service.reservation)))
-            .sum::<u64>()
-    };
-    let reservation = candidate.reservation;
-    let dimensions = [
-        ("services", limits.services, others().count() as u64, 1),
-        (
-            "cpu",
-            limits.cpu,
-            sum(|part| part.cpu),
-            u64::from(reservation.cpu),
-        ),
-        (
-            "memory",
-            limits.memory,
-            sum(|part| part.memory),
-            u64::from(reservation.memory),
-        ),
-        (
-            "disk",
-            limits.disk,
-            sum(|part| part.disk),
-            u64::from(reservation.disk),
-        ),
+    let limits = admission.limits;
+    let count = others().count() as u64;
+    if count >= u64::from(limits.services) {
+        return Err(Error::limit_exceeded(LimitExcess {
+            dimension: "services",
+            limit: u64::from(limits.services),
+            used: count,
+            requested: 1,
+            configured: None,
+            running: None,
+        }));
+    }
+    let runs_of_it = admission.services.iter().find(is_candidate);
+    let runs_of_it = runs_of_it.map_or(Reservation::NOTHING, |service| service.running);
+    let requested = candidate.reservation.or_greater(runs_of_it);
+    type Part = fn(&Reservation) -> u32;
+    let dimensions: [(&str, u32, Part); 3] = [
+        ("cpu", limits.cpu, |part| part.cpu),
+        ("memory", limits.memory, |part| part.memory),
+        ("disk", limits.disk, |part| part.disk),
     ];
-    for (dimension, limit, used, requested) in dimensions {
-        let limit = u64::from(limit);
-        if used.saturating_add(requested) > limit {
+    for (dimension, limit, part) in dimensions {
+        let part = |reservation: Reservation| u64::from(part(&reservation));
+        let purging: u64 = admission.purging.iter().copied().map(part).sum();
+        let sum = |of: fn(&AdmittedService) -> Reservation| others().map(of).map(part).sum::<u64>();
+        let used = sum(AdmittedService::counts_for) + purging;
+        let (limit, requested) = (u64::from(limit), part(requested));
+        if used + requested > limit {
             return Err(Error::limit_exceeded(LimitExcess {
                 dimension,
                 limit,
                 used,
                 requested,
+                configured: Some(sum(|service| service.configured)),
+                running: Some(sum(|service| service.running) + purging),
             }));
         }
     }
@@ -123,95 +145,4 @@ pub fn admit(
 }
 
 #[cfg(test)]
-mod tests {
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::Plan;
-
-    fn service(number: u128, name: &str, service_type: ServiceType, cpu: u32) -> AdmittedService {
-        AdmittedService {
-            id: ServiceId(Uuid::from_u128(number)),
-            name: name.to_owned(),
-            service_type,
-            reservation: Reservation {
-                cpu,
-                ..Reservation::default()
-            },
-        }
-    }
-
-    fn candidate(name: &str, service_type: ServiceType, cpu: u32) -> Candidate<'_> {
-        let reservation = Reservation {
-            cpu,
-            ..Reservation::default()
-        };
-        Candidate {
-            id: None,
-            name,
-            service_type,
-            reservation,
-        }
-    }
-
-    fn limits() -> Limits {
-        Plan::Free.limits()
-    }
-
-    #[test]
-    fn the_type_is_checked_before_the_name_and_the_name_before_the_limits() {
-        let has = [service(1, "db", ServiceType::Database, 4_000)];
-        let code = |candidate| admit(&candidate, &has, limits()).unwrap_err().code();
-        assert_eq!(
-            code(candidate("db", ServiceType::Database, 4_000)),
-            "type_taken"
-        );
-        assert_eq!(
-            code(candidate("db", ServiceType::Custom, 4_000)),
-            "name_taken"
-        );
-        assert_eq!(
-            code(candidate("app", ServiceType::Custom, 1)),
-            "limit_exceeded"
-        );
-    }
-
-    #[test]
-    fn a_limit_is_reached_exactly_and_not_exceeded() {
-        let has = [service(1, "db", ServiceType::Database, 3_000)];
-        assert!(
-            admit(
-                &candidate("app", ServiceType::Custom, 1_000),
-                &has,
-                limits()
-            )
-            .is_ok()
-        );
-        let error = admit(
-            &candidate("app", ServiceType::Custom, 1_001),
-            &has,
-            limits(),
-        )
-        .unwrap_err();
-        let excess = error.limit().unwrap();
-        assert_eq!(
-            (
-                excess.dimension,
-                excess.limit,
-                excess.used,
-                excess.requested
-            ),
-            ("cpu", 4_000, 3_000, 1_001)
-        );
-    }
-
-    #[test]
-    fn a_changed_service_is_not_counted_twice() {
-        let has = [service(1, "db", ServiceType::Database, 3_000)];
-        let changed = Candidate {
-            id: Some(has[0].id),
-            ..candidate("db", ServiceType::Database, 4_000)
-        };
-        assert!(admit(&changed, &has, limits()).is_ok());
-    }
-}
+mod tests;

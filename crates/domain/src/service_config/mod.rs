@@ -137,6 +137,32 @@ pub struct Reservation {
     pub disk: u32,
 }
 
+impl Reservation {
+    /// What counts for nothing.
+    pub const NOTHING: Self = Self {
+        cpu: 0,
+        memory: 0,
+        disk: 0,
+    };
+
+    /// The greater of two in each part.
+    ///
+    /// ```
+    /// use nomad_services_domain::service_config::Reservation;
+    ///
+    /// let (small, large) = (Reservation { cpu: 1, memory: 9, disk: 5 }, Reservation { cpu: 2, memory: 8, disk: 5 });
+    /// assert_eq!(small.or_greater(large), Reservation { cpu: 2, memory: 9, disk: 5 });
+    /// ```
+    #[must_use]
+    pub fn or_greater(self, other: Self) -> Self {
+        Self {
+            cpu: self.cpu.max(other.cpu),
+            memory: self.memory.max(other.memory),
+            disk: self.disk.max(other.disk),
+        }
+    }
+}
+
 impl Default for Reservation {
     /// Nomad's own defaults.
     fn default() -> Self {
