@@ -114,11 +114,13 @@ impl AccessTokens for SignedTokens {
             .verifying
             .iter()
             .find(|(id, _)| header.kid.as_ref() == Some(id));
-        let (Some((_, key)), Some(TYPE)) = (key, header.typ.as_deref()) else {
+        // What `crit` names must be understood (RFC 7515, section 4.1.11), and we understand no extension.
+        let (Some((_, key)), Some(TYPE), None) = (key, header.typ.as_deref(), header.crit) else {
             return Err(Error::unauthenticated());
         };
         let mut validation = Validation::new(Algorithm::HS256);
         validation.leeway = LEEWAY;
+        validation.validate_nbf = true;
         validation.set_issuer(&[&self.issuer]);
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
@@ -138,6 +140,8 @@ fn key_id(secret: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn tokens(secret: &str, previous: Option<&str>, audience: &str) -> SignedTokens {
@@ -183,11 +187,17 @@ mod tests {
         assert!(tokens("first", None, "api").verify(&foreign).is_err());
     }
 
-    #[test]
-    fn a_token_of_another_type_algorithm_or_without_expiry_is_refused() {
-        let ours = tokens("first", None, "api");
-        let key = EncodingKey::from_secret(b"first");
-        let good = Claims {
+    /// The header of our tokens.
+    fn header_of(secret: &str) -> Header {
+        Header {
+            typ: Some(TYPE.to_owned()),
+            kid: Some(key_id(secret.as_bytes())),
+            ..Header::new(Algorithm::HS256)
+        }
+    }
+
+    fn claims() -> Claims {
+        Claims {
             iss: "nomad-services".to_owned(),
             aud: "api".to_owned(),
             sub: UserId(Uuid::from_u128(1)),
@@ -196,15 +206,55 @@ mod tests {
             iat: Utc::now().timestamp(),
             sid: Uuid::from_u128(3),
             tid: None,
-        };
-        let header = Header {
-            typ: Some(TYPE.to_owned()),
-            kid: Some(key_id(b"first")),
-            ..Header::new(Algorithm::HS256)
-        };
-        let encode = |header: &Header, claims: &serde_json::Value| {
-            jsonwebtoken::encode(header, claims, &key).unwrap()
-        };
+        }
+    }
+
+    fn signed(header: &Header, claims: &serde_json::Value, secret: &str) -> String {
+        let key = EncodingKey::from_secret(secret.as_bytes());
+        jsonwebtoken::encode(header, claims, &key).unwrap()
+    }
+
+    #[test]
+    fn a_token_that_is_not_good_yet_is_refused() {
+        let ours = tokens("first", None, "api");
+        let mut claims = serde_json::to_value(ours.verify(&token_of(&ours)).unwrap()).unwrap();
+        let now = Utc::now().timestamp();
+        for (nbf, good) in [
+            (json!(now - 60), true),
+            (json!(now + 60), false),
+            (json!("tomorrow"), false),
+        ] {
+            claims["nbf"] = nbf;
+            let token = signed(&header_of("first"), &claims, "first");
+            assert_eq!(ours.verify(&token).is_ok(), good, "{claims}");
+        }
+    }
+
+    #[test]
+    fn a_token_whose_header_must_be_understood_and_is_not_is_refused() {
+        let ours = tokens("first", None, "api");
+        let claims = serde_json::to_value(ours.verify(&token_of(&ours)).unwrap()).unwrap();
+        for critical in [
+            vec!["exp"],
+            vec!["b64"],
+            vec!["http://example.com/unknown"],
+            vec![],
+        ] {
+            let header = Header {
+                crit: Some(critical.into_iter().map(str::to_owned).collect()),
+                ..header_of("first")
+            };
+            let token = signed(&header, &claims, "first");
+            assert!(ours.verify(&token).is_err(), "{header:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_of_another_type_algorithm_or_without_expiry_is_refused() {
+        let ours = tokens("first", None, "api");
+        let good = claims();
+        let header = header_of("first");
+        let encode = |header: &Header, claims: &serde_json::Value| signed(header, claims, "first");
         let claims = serde_json::to_value(&good).unwrap();
         assert!(ours.verify(&encode(&header, &claims)).is_ok());
 
