@@ -50,7 +50,7 @@ pub struct Checks {
 /// What older clients ask for.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Health {
-    /// `healthy`.
+    /// `healthy`; `starting` until everything else is answered, too.
     status: &'static str,
     /// The program's version.
     version: &'static str,
@@ -99,13 +99,18 @@ async fn check(dependency: &impl Reachable) -> String {
     }
 }
 
-/// Whether the process lives, for older clients
+/// Whether the server serves, for older clients
 #[utoipa::path(get, path = "/health", tag = "health", security(()), responses(
     (status = 200, description = "It does.", body = Health),
+    (status = 503, description = "It starts.", body = Health),
 ))]
-pub async fn health() -> HttpResponse {
-    HttpResponse::Ok().json(Health {
-        status: "healthy",
+pub async fn health(lifecycle: Data<Lifecycle>) -> HttpResponse {
+    let (mut response, status) = match lifecycle.phase() {
+        Phase::Starting => (HttpResponse::ServiceUnavailable(), "starting"),
+        Phase::Serving | Phase::Draining => (HttpResponse::Ok(), "healthy"),
+    };
+    response.json(Health {
+        status,
         version: env!("CARGO_PKG_VERSION"),
     })
 }

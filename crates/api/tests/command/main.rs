@@ -23,4 +23,5 @@ mod production;
 mod readme;
 mod replicas;
 mod serve;
+mod starting;
 mod verify_isolation;
