@@ -164,10 +164,16 @@ pub async fn build(settings: &Settings) -> Result<Process, StartError> {
                 }
             })
             .wrap(from_fn(problem::complete))
+            .wrap(from_fn(edge::compression::compress))
+            .wrap(from_fn(edge::conditional::spare_what_is_known))
             .wrap(from_fn(edge::headers::protect))
             .wrap(from_fn(requests::observe))
             .wrap(from_fn(request_id::identify))
             .wrap(from_fn(connection::take_turn))
+            .wrap_fn(|mut request, next| {
+                edge::trailing_slash::drop(&mut request);
+                next.call(request)
+            })
     };
     let server = connection::serve(app, listener, &settings.server).map_err(StartError::Serving)?;
     Ok(Process {

@@ -123,6 +123,9 @@ enum Described {
 impl Described {
     fn of(asked: &Asked) -> Self {
         let path = asked.path.split('?').next().unwrap_or_default();
+        // A slash at the end is none, except where the pages are.
+        let shorter = path.strip_suffix('/').filter(|_| path != "/docs/");
+        let path = shorter.unwrap_or(path);
         if path.starts_with("/docs") || path == nomad_services::openapi::DOCUMENT_PATH {
             return Self::Elsewhere;
         }

@@ -1,6 +1,9 @@
 //! Requests to a server of the tests, and their answers, each checked against the API's description.
 
+use std::io::Read;
+
 use bytes::Bytes;
+use flate2::read::GzDecoder;
 use reqwest::{RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
 
@@ -18,7 +21,10 @@ pub struct Request {
 pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
+    /// The body, decompressed.
     pub bytes: Bytes,
+    /// How many bytes of it were sent.
+    pub sent: usize,
 }
 
 pub async fn answer(request: Request) -> (StatusCode, Value) {
@@ -51,7 +57,8 @@ impl Request {
     pub async fn send(self) -> Answer {
         let response = self.builder.send().await.expect("an answer");
         let (status, headers) = (response.status(), response.headers().clone());
-        let bytes = response.bytes().await.expect("a body");
+        let sent = response.bytes().await.expect("a body");
+        let (bytes, sent) = (decompressed(&headers, &sent), sent.len());
         let came = Came {
             status,
             headers: &headers,
@@ -62,8 +69,20 @@ impl Request {
             status,
             headers,
             bytes,
+            sent,
         }
     }
+}
+
+fn decompressed(headers: &HeaderMap, sent: &Bytes) -> Bytes {
+    let Some(encoding) = headers.get("content-encoding") else {
+        return sent.clone();
+    };
+    assert_eq!(encoding, "gzip");
+    let mut bytes = Vec::new();
+    let read = GzDecoder::new(sent.as_ref()).read_to_end(&mut bytes);
+    read.expect("what is compressed");
+    bytes.into()
 }
 
 /// A problem without what belongs to its request alone.

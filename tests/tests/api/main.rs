@@ -10,6 +10,7 @@
 mod accounts;
 mod admin;
 mod admin_in_tenant;
+mod answers;
 mod api_keys;
 mod app;
 mod audit;

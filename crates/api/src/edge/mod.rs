@@ -1,8 +1,11 @@
 //! What happens at the edge before any route: which web pages may call, what a request's head may hold, what every answer
-//! tells browsers, and whether the server can answer yet.
+//! tells browsers, how it is sent, and whether the server can answer yet.
 
+pub(crate) mod compression;
+pub(crate) mod conditional;
 pub(crate) mod head;
 pub(crate) mod headers;
+pub(crate) mod trailing_slash;
 
 use std::time::Duration;
 

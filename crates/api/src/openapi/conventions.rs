@@ -137,6 +137,20 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
             "It does not exist, or belongs to another tenant.",
         );
     }
+    if matches!(method, HttpMethod::Get) && has_tag(operation) {
+        operation
+            .parameters
+            .get_or_insert_default()
+            .push(RefOr::T(if_none_match()));
+        let mut known = Response::new("The client has this version already.");
+        known
+            .headers
+            .insert("ETag".to_owned(), RefOr::T(header("The version it has.")));
+        operation
+            .responses
+            .responses
+            .insert("304".to_owned(), RefOr::T(known));
+    }
     refusal(operation, "400", "The body or the query can't be read.");
     refusal(operation, "408", "The body did not arrive in time.");
     refusal(operation, "413", "The body is too large.");
@@ -151,6 +165,26 @@ fn complete(path: &str, method: &HttpMethod, operation: &mut Operation) {
             refusal(operation, "428", "`If-Match` is missing.");
         }
     }
+}
+
+/// Whether what is read says which version it is.
+fn has_tag(operation: &Operation) -> bool {
+    match operation.responses.responses.get("200") {
+        Some(RefOr::T(response)) => response.headers.contains_key("ETag"),
+        _ => false,
+    }
+}
+
+fn if_none_match() -> Parameter {
+    ParameterBuilder::new()
+        .name("If-None-Match")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(
+            "Each `ETag` the client has something of, separated by commas, or `*`: what it has is not sent again.",
+        ))
+        .schema(Some(text()))
+        .build()
 }
 
 fn idempotency_key() -> Parameter {

@@ -1,7 +1,12 @@
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use super::*;
-use crate::routes::{IN_TENANT, URL_MAP, inside_tenant};
+use crate::{
+    edge::compression::SECRET_ANSWERS,
+    routes::{IN_TENANT, URL_MAP, inside_tenant},
+};
 
 #[test]
 fn the_description_names_exactly_the_routes_of_the_url_map() {
@@ -43,4 +48,45 @@ fn every_operation_has_an_id_of_its_own() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), count);
+}
+
+/// Whether a schema has one of these properties, at any depth.
+fn has_property(document: &Value, schema: &Value, names: &[&str]) -> bool {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let referred = document.pointer(reference.trim_start_matches('#'));
+        return referred.is_some_and(|schema| has_property(document, schema, names));
+    }
+    match schema {
+        Value::Object(fields) => {
+            let properties = fields.get("properties").and_then(Value::as_object);
+            let named = properties.is_some_and(|properties| {
+                let mut properties = properties.keys();
+                properties.any(|name| names.contains(&name.as_str()))
+            });
+            let mut below = fields.iter().filter(|(name, _)| *name != "example");
+            named || below.any(|(_, below)| has_property(document, below, names))
+        }
+        Value::Array(schemas) => {
+            let mut schemas = schemas.iter();
+            schemas.any(|schema| has_property(document, schema, names))
+        }
+        _ => false,
+    }
+}
+
+#[test]
+fn every_answer_that_tells_a_secret_is_known_as_one_that_is_not_compressed() {
+    const SECRET: [&str; 4] = ["token", "refresh_token", "key", "values"];
+    let document = serde_json::to_value(document()).unwrap();
+    let mut telling = BTreeSet::new();
+    // What is read never tells a secret, so only what is made can.
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for status in ["200", "201", "202"] {
+            let answer = &item["post"]["responses"][status]["content"];
+            if has_property(&document, answer, &SECRET) {
+                telling.insert(("POST", path.as_str()));
+            }
+        }
+    }
+    assert_eq!(telling, BTreeSet::from(SECRET_ANSWERS));
 }

@@ -1,10 +1,15 @@
 //! Entity tags: a change says which version it is a change of, and is refused where that is not the current one.
 
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, http::header};
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    http::header::{self, EntityTag},
+};
 use domain::{Error, ErrorKind};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
+
+use crate::edge::conditional::Versions;
 
 /// What an answer shows, as JSON.
 pub(super) fn shown(view: &impl Serialize) -> Map<String, Value> {
@@ -17,8 +22,12 @@ pub(super) fn shown(view: &impl Serialize) -> Map<String, Value> {
 
 /// Changes with every change of what an answer shows.
 pub(super) fn etag(shown: &Map<String, Value>) -> String {
+    tag(shown).to_string()
+}
+
+fn tag(shown: &Map<String, Value>) -> EntityTag {
     let digest = Sha256::digest(Value::from(shown.clone()).to_string());
-    format!("\"{}\"", hex::encode(&digest[..16]))
+    EntityTag::new_strong(hex::encode(&digest[..16]))
 }
 
 /// A single resource, with its tag.
@@ -31,16 +40,12 @@ pub(super) fn tagged(mut response: HttpResponseBuilder, view: &impl Serialize) -
 
 /// The versions a change may be a change of.
 #[derive(Debug)]
-pub(super) struct IfMatch(Option<String>);
+pub(super) struct IfMatch(Option<Versions>);
 
 impl IfMatch {
     /// What the request says, if anything.
     pub(super) fn of(request: &HttpRequest) -> Self {
-        let mut tags = Vec::new();
-        for value in request.headers().get_all(header::IF_MATCH) {
-            tags.push(String::from_utf8_lossy(value.as_bytes()));
-        }
-        Self((!tags.is_empty()).then(|| tags.join(",")))
+        Self(Versions::named(request, &header::IF_MATCH))
     }
 
     /// Refuses a request that does not say it.
@@ -60,9 +65,7 @@ impl IfMatch {
         let Some(wanted) = &self.0 else {
             return Ok(());
         };
-        let current = etag(current);
-        let mut tags = wanted.split(',').map(str::trim);
-        if tags.any(|tag| tag == "*" || tag == current) {
+        if wanted.hold(&tag(current)) {
             return Ok(());
         }
         Err(Error::new(

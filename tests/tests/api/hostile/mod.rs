@@ -306,6 +306,7 @@ fn a_failure_or_a_leak_would_be_noticed() {
             status: StatusCode::from_u16(status).unwrap(),
             headers: HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]),
             bytes: body.into(),
+            sent: body.len(),
         };
         fault(&answer, false).is_some()
     };

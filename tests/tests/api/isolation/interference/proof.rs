@@ -71,10 +71,12 @@ async fn a_history_is_shortened_to_what_it_takes() {
 fn answer(body: &Value) -> Answer {
     let mut headers = HeaderMap::new();
     headers.insert("content-type", "application/json".parse().unwrap());
+    let bytes = body.to_string();
     Answer {
         status: StatusCode::OK,
         headers,
-        bytes: body.to_string().into(),
+        sent: bytes.len(),
+        bytes: bytes.into(),
     }
 }
 
