@@ -18,8 +18,10 @@ const PREFIX: &str = "nsk_";
 const PUBLIC_ID: usize = 16;
 const SECRET: usize = 43;
 const CHECKSUM: usize = 6;
-const MAX_NAME: usize = 255;
-const MAX_NETWORKS: usize = 32;
+/// The longest name, in characters.
+pub const MAX_NAME: usize = 255;
+/// How many networks a key may be used from.
+pub const MAX_NETWORKS: usize = 32;
 
 /// An API key, without the key.
 #[derive(Clone, Debug, PartialEq)]
@@ -156,6 +158,36 @@ fn checksum(text: &str) -> String {
 pub struct Network(IpNet);
 
 impl Network {
+    /// The form of a network as a regular expression. It knows nothing of bits behind the length.
+    pub fn pattern() -> String {
+        let byte = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
+        let v4 = format!(r"(?:{byte}\.){{3}}{byte}");
+        let group = "[0-9A-Fa-f]{1,4}";
+        let last = format!("(?:{group}:{group}|{v4})");
+        // As RFC 3986 has it: the fewer groups stand before the gap, the more may stand behind it.
+        let behind = (0..=5).rev().map(|count| {
+            let before = 5 - count;
+            match before {
+                0 => format!("::(?:{group}:){{5}}{last}"),
+                _ => format!(
+                    "(?:(?:{group}:){{0,{}}}{group})?::(?:{group}:){{{count}}}{last}",
+                    before - 1
+                ),
+            }
+        });
+        let whole = format!("(?:{group}:){{6}}{last}");
+        let short =
+            format!("(?:(?:{group}:){{0,5}}{group})?::{group}|(?:(?:{group}:){{0,6}}{group})?::");
+        let v6: Vec<_> = std::iter::once(whole)
+            .chain(behind)
+            .chain([short])
+            .collect();
+        let v6 = v6.join("|");
+        format!(
+            "^(?:{v4}(?:/(?:3[0-2]|[12]?[0-9]))?|(?:{v6})(?:/(?:12[0-8]|1[01][0-9]|[1-9]?[0-9]))?)$"
+        )
+    }
+
     /// The network of `length` bits that `address` is in; the address alone where that is too long.
     pub fn around(address: IpAddr, length: u8) -> Self {
         let address = address.to_canonical();

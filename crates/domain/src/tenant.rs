@@ -10,10 +10,19 @@ use crate::{
     fields::{self, Fields},
 };
 
-const MAX_DESCRIPTION: usize = 4096;
-const MAX_DOMAIN: usize = 253;
+/// The longest description, in characters.
+pub const MAX_DESCRIPTION: usize = 4096;
+/// The longest host name.
+pub const MAX_DOMAIN: usize = 253;
 const MAX_LABEL: usize = 63;
-const MAX_NAME: usize = 255;
+/// The longest name, in characters.
+pub const MAX_NAME: usize = 255;
+
+/// The form of a name as a regular expression: no control character, and not white space alone; white space around it goes.
+pub const NAME_PATTERN: &str = r"^[\s\x85]*[^\s\x00-\x1f\x7f-\x9f](?:[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f])?[\s\x85]*$";
+
+/// The form of a host name as a regular expression.
+pub const DOMAIN_PATTERN: &str = r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)+$";
 const MAX_SLUG: usize = 48;
 
 /// A tenant.

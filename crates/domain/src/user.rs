@@ -9,9 +9,22 @@ pub use account::{NewUser, User};
 
 use crate::{FieldError, Violation, fields::Fields, password::Password, text_enum::text_enum};
 
-const MAX_EMAIL: usize = 254;
-const MAX_NAME: usize = 255;
-const USERNAME: std::ops::RangeInclusive<usize> = 2..=64;
+/// The longest address, in bytes.
+pub const MAX_EMAIL: usize = 254;
+/// The longest given or family name, in characters.
+pub const MAX_NAME: usize = 255;
+/// How many characters a username has.
+pub const USERNAME: std::ops::RangeInclusive<usize> = 2..=64;
+
+/// The form of a username as a regular expression.
+pub const USERNAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]*$";
+
+/// The form of an email address as a regular expression.
+pub const EMAIL_PATTERN: &str =
+    r"^[^@\s\x00-\x1f\x7f-\x9f]{1,64}@[^@.\s\x00-\x1f\x7f-\x9f]+(?:\.[^@.\s\x00-\x1f\x7f-\x9f]+)+$";
+
+/// The form of a given or family name as a regular expression; white space around it goes.
+pub const PERSON_NAME_PATTERN: &str = r"^[\s\x85]*[^\x00-\x1f\x7f-\x9f]*[\s\x85]*$";
 
 text_enum! {
     /// What a user may do; see [`crate::policy`].

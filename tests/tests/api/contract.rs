@@ -96,6 +96,10 @@ pub fn check(asked: &Asked, came: &Came<'_>) {
                     };
                     check_body(&place, &content["schema"], &came);
                 }
+            } else if wanted.ends_with("event-stream") {
+                for event in events(came) {
+                    check_value(&place, &content["schema"], &event);
+                }
             } else if wanted.ends_with("json") {
                 check_body(&place, &content["schema"], came);
             }
@@ -108,6 +112,20 @@ pub fn check(asked: &Asked, came: &Came<'_>) {
             check_value(&format!("the request of {place}"), schema, body);
         }
     }
+}
+
+/// The server-sent events of an answer, each with its fields; comments are none.
+fn events(came: &Came<'_>) -> Vec<Value> {
+    let text = text(came);
+    let blocks = text.split("\n\n").map(|block| {
+        let lines = block.lines().filter_map(|line| line.split_once(':'));
+        let fields = lines.filter(|(name, _)| !name.is_empty());
+        fields
+            .map(|(name, value)| (name.to_owned(), Value::from(value.trim_start_matches(' '))))
+            .collect::<serde_json::Map<_, _>>()
+    });
+    let events = blocks.filter(|fields| !fields.is_empty());
+    events.map(Value::from).collect()
 }
 
 /// What the document says about a request.

@@ -263,6 +263,23 @@ pub struct HealthCheck {
     pub retries: Option<u32>,
 }
 
+/// One of the server-sent events of a log that is followed (WHATWG HTML, section 9.2).
+#[derive(Debug, ToSchema)]
+#[schema(example = json!({"id": "4096", "data": "listening on port 8000"}))]
+pub struct LogEvent {
+    /// The line, without its end. Of the last event: nothing, or why it comes, as JSON with `code` and `detail`.
+    pub data: String,
+    /// Absent for a line; `end` for the last event of all.
+    #[schema(nullable = false)]
+    pub event: Option<String>,
+    /// Where the line ends in the log: sent as `Last-Event-ID`, following goes on behind it.
+    #[schema(nullable = false, pattern = "^[0-9]+$")]
+    pub id: Option<String>,
+    /// How long to wait before connecting again, in milliseconds.
+    #[schema(nullable = false)]
+    pub retry: Option<u64>,
+}
+
 /// The roles there are.
 pub(crate) fn role() -> Object {
     one_of(Role::ALL.iter().map(|role| role.as_str()))

@@ -1,3 +1,5 @@
+mod bodies;
+
 use std::collections::BTreeSet;
 
 use serde_json::Value;

@@ -80,8 +80,8 @@ pub struct Usage {
     params(("id" = Uuid, Path), LogQuery,
         ("Last-Event-ID" = Option<String>, Header, description = "With `follow`: the id of the last event that arrived.")),
     responses(
-    (status = 200, description = "The last lines; with `follow`, server-sent events.",
-        content((Logs = "application/json"), (String = "text/event-stream"))),
+    (status = 200, description = "The last lines; with `follow`, server-sent events, each as described.",
+        content((Logs = "application/json"), (schemas::LogEvent = "text/event-stream"))),
 ))]
 pub async fn logs(
     app: Data<App>,

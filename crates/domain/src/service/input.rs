@@ -11,9 +11,16 @@ use crate::{
     secret::{CurrentValues, NoValues, restore},
 };
 
-const MAX_NAME: usize = 63;
-const MAX_DESCRIPTION: usize = 4096;
-const MAX_POINTERS: usize = 100;
+/// The longest name, in characters.
+pub const MAX_NAME: usize = 63;
+/// The longest description, in characters.
+pub const MAX_DESCRIPTION: usize = 4096;
+/// How many secret values are revealed at once.
+pub const MAX_POINTERS: usize = 100;
+
+/// The form of a service's name as a regular expression.
+pub const NAME_PATTERN: &str =
+    r"^[\p{Alphabetic}\p{N}._-](?:[\p{Alphabetic}\p{N} ._-]*[\p{Alphabetic}\p{N}._-])?$";
 
 /// The fields of a service that an answer holds and a change may repeat.
 const READ_ONLY: [&str; 7] = [

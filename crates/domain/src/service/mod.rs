@@ -8,7 +8,9 @@ mod status;
 use chrono::{DateTime, Utc};
 
 pub use admission::{Admission, AdmittedService, Candidate, admit};
-pub use input::{NewService, ServicePatch, parse_reveal};
+pub use input::{
+    MAX_DESCRIPTION, MAX_NAME, MAX_POINTERS, NAME_PATTERN, NewService, ServicePatch, parse_reveal,
+};
 pub use status::ServiceStatus;
 
 use crate::{Error, Result, ServiceConfig, ServiceId, TenantId, UserId, text_enum::text_enum};

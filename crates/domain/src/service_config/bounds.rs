@@ -17,8 +17,13 @@ pub const DISK_MB: RangeInclusive<u32> = 10..=Plan::Enterprise.limits().disk;
 /// How often a health check may fail in a row before the service counts as broken.
 pub const MAX_RETRIES: u32 = 100;
 
-pub(super) const MAX_VOLUMES: usize = 32;
-pub(super) const MAX_ENVIRONMENT: usize = 256;
-pub(super) const MAX_CUSTOM_VARIABLES: usize = 128;
-pub(super) const MAX_SENSITIVE: usize = 256;
-pub(super) const MAX_VALUE_BYTES: usize = 64 * 1024;
+/// How many volumes a service may have.
+pub const MAX_VOLUMES: usize = 32;
+/// How many environment variables a service may have.
+pub const MAX_ENVIRONMENT: usize = 256;
+/// How many custom variables a service may have.
+pub const MAX_CUSTOM_VARIABLES: usize = 128;
+/// How many places `sensitive` may list.
+pub const MAX_SENSITIVE: usize = 256;
+/// The size of the value of a variable, in bytes.
+pub const MAX_VALUE_BYTES: usize = 64 * 1024;

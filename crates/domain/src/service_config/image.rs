@@ -8,16 +8,22 @@ use crate::Violation;
 
 const MAX_NAME: usize = 255;
 
-/// `[host[:port]/]path[:tag][@digest]`, without a scheme or credentials.
-static REFERENCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+/// The longest reference, in characters: registries bound the name, and the grammar the rest but for the digest.
+pub const MAX_REFERENCE: usize = 2 * MAX_NAME + 128;
+
+static REFERENCE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(&format!("^{}$", image_pattern())).ok());
+
+/// The form of a reference as a regular expression, without its anchors: `[host[:port]/]path[:tag][@digest]`, without a
+/// scheme or credentials. Its first group is the name.
+pub fn image_pattern() -> String {
     let label = "(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])";
     let host = format!(r"(?:{label}(?:\.{label})*|\[[a-fA-F0-9:]+\])(?::[0-9]+)?");
     let component = "[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*";
     let tag = "[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}";
     let digest = "[A-Za-z][A-Za-z0-9]*(?:[+._-][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}";
-    let pattern = format!("^((?:{host}/)?{component}(?:/{component})*)(?::{tag})?(?:@{digest})?$");
-    Regex::new(&pattern).ok()
-});
+    format!("((?:{host}/)?{component}(?:/{component})*)(?::{tag})?(?:@{digest})?")
+}
 
 /// Checks an image reference such as `postgres:13` or `registry.example.com:5000/team/app@sha256:…`.
 ///
@@ -43,8 +49,7 @@ pub fn check_image(reference: &str) -> Result<(), Violation> {
 }
 
 fn is_reference(text: &str) -> bool {
-    // Registries bound the name, and the rest is bounded by the grammar but for the digest.
-    if text.len() > 2 * MAX_NAME + 128 {
+    if text.len() > MAX_REFERENCE {
         return false;
     }
     let pattern = REFERENCE.as_ref();

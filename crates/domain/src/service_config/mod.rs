@@ -15,9 +15,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use bounds::{CPU_MHZ, DISK_MB, MAX_CONFIG_BYTES, MAX_PORTS, MAX_RETRIES, MEMORY_MB};
-pub use image::check_image;
-pub use names::{JOB_FILE_VARIABLES, check_environment_name, check_job_file, check_variable_name};
+pub use bounds::{
+    CPU_MHZ, DISK_MB, MAX_CONFIG_BYTES, MAX_CUSTOM_VARIABLES, MAX_ENVIRONMENT, MAX_PORTS,
+    MAX_RETRIES, MAX_SENSITIVE, MAX_VALUE_BYTES, MAX_VOLUMES, MEMORY_MB,
+};
+pub use health_path::{MAX_PATH, PATH_PATTERN};
+pub use image::{MAX_REFERENCE, check_image, image_pattern};
+pub use names::{
+    ENVIRONMENT_NAME_PATTERN, JOB_FILE_PATTERN, JOB_FILE_VARIABLES, MAX_NAME,
+    VARIABLE_NAME_PATTERN, check_environment_name, check_job_file, check_variable_name,
+};
+pub use parse::CHECK_DURATION_PATTERN;
 pub use secret_values::SecretValues;
 pub use volume::VolumeMount;
 

@@ -16,7 +16,17 @@ pub const JOB_FILE_VARIABLES: [&str; 10] = [
     "disk",
 ];
 
-const MAX_NAME: usize = 128;
+/// The longest name, in characters.
+pub const MAX_NAME: usize = 128;
+
+/// The form of an environment variable's name as a regular expression.
+pub const ENVIRONMENT_NAME_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_.]*$";
+
+/// The form of a custom variable's name as a regular expression; [`JOB_FILE_VARIABLES`] have it, too.
+pub const VARIABLE_NAME_PATTERN: &str = "^[A-Za-z_][A-Za-z0-9_-]*$";
+
+/// The form of a job file's name as a regular expression.
+pub const JOB_FILE_PATTERN: &str = r"^[A-Za-z0-9][A-Za-z0-9_.-]*\.nomad(?:\.hcl)?$";
 
 /// Checks the name of an environment variable: POSIX's form, and dots behind the first character, as Nomad takes them and
 /// some images want them.
@@ -102,4 +112,27 @@ pub fn check_job_file(name: &str) -> Result<(), Violation> {
         "invalid_job_file",
         "must be a plain file name such as postgresql.nomad, ending in .nomad or .nomad.hcl",
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        name.len() <= MAX_NAME && regex_lite::Regex::new(pattern).unwrap().is_match(name)
+    }
+
+    proptest! {
+        #[test]
+        fn the_patterns_are_what_is_taken(name in r"[aZ0_.\- /é]{0,5}(\.nomad)?(\.hcl)?\n?") {
+            let environment = check_environment_name(&name).is_ok();
+            prop_assert_eq!(matches(ENVIRONMENT_NAME_PATTERN, &name), environment, "{:?}", name);
+            let variable = check_variable_name(&name).is_ok();
+            prop_assert_eq!(matches(VARIABLE_NAME_PATTERN, &name), variable, "{:?}", name);
+            let job_file = check_job_file(&name).is_ok();
+            prop_assert_eq!(matches(JOB_FILE_PATTERN, &name), job_file, "{:?}", name);
+        }
+    }
 }

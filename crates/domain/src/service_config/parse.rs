@@ -27,6 +27,10 @@ use crate::{
 const CHECK_DURATION: RangeInclusive<Duration> =
     Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
+/// The form of the durations of a health check as a regular expression: [`PositiveDuration::PATTERN`] with at least a second,
+/// and without what a single number puts above the longest. A sum of several may still be too long.
+pub const CHECK_DURATION_PATTERN: &str = "^((?:[1-9]|1[0-9]|2[0-4])h([0-9]+m)?([0-9]+s)?([0-9]+ms)?|[1-9][0-9]{0,3}m([0-9]+s)?([0-9]+ms)?|[1-9][0-9]{0,4}s([0-9]+ms)?|[1-9][0-9]{3,7}ms)$";
+
 impl ServiceConfig {
     /// Reads a configuration that stands at `pointer` in a document.
     ///

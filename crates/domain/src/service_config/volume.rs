@@ -5,7 +5,6 @@ use std::str::FromStr;
 use crate::Violation;
 
 const MAX_SOURCE: usize = 63;
-const MAX_TARGET: usize = 255;
 
 /// A volume as `source:target` has it, with `:ro` or `:rw` behind it where it says so. The source names a volume of the service, never a path of the host, although
 /// the older form with a leading slash is read, too.
@@ -26,6 +25,17 @@ pub struct VolumeMount {
     pub target: String,
     /// Whether the task may only read it.
     pub read_only: bool,
+}
+
+impl VolumeMount {
+    /// The form of a volume as a regular expression. It does not bound the target's length.
+    pub const PATTERN: &str = r"^/?[A-Za-z0-9_-]{1,63}:(?:/(?:[A-Za-z0-9_.-]*[A-Za-z0-9_-][A-Za-z0-9_.-]*|\.{3,}))+(?::r[ow])?$";
+
+    /// The longest path in the container, in characters.
+    pub const MAX_TARGET: usize = 255;
+
+    /// The longest volume, in characters.
+    pub const MAX_TEXT: usize = 1 + MAX_SOURCE + 1 + Self::MAX_TARGET + 3;
 }
 
 impl FromStr for VolumeMount {
@@ -53,7 +63,7 @@ impl FromStr for VolumeMount {
         let in_path = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
         let segments = || target.split('/').skip(1);
         let good = target.starts_with('/')
-            && target.len() <= MAX_TARGET
+            && target.len() <= Self::MAX_TARGET
             && target.chars().all(in_path)
             && segments().all(|segment| !matches!(segment, "" | "." | ".."));
         if !good {
@@ -72,6 +82,15 @@ impl FromStr for VolumeMount {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn the_pattern_is_what_is_taken(text in r"/?[a_ /.]{0,3}:?(/?[a.é]{0,4}){0,3}(:r[owx])?") {
+            let pattern = regex_lite::Regex::new(VolumeMount::PATTERN).unwrap();
+            let taken = text.parse::<VolumeMount>().is_ok();
+            proptest::prop_assert_eq!(pattern.is_match(&text), taken, "{:?}", text);
+        }
+    }
 
     #[test]
     fn paths_of_the_host_and_ways_out_of_the_volume_are_refused() {
