@@ -8,10 +8,10 @@ use domain::{
     page::{Page, PageRequest},
     policy::Actor,
 };
-use entity::audit_log::{Column, Entity, Model};
+use entity::audit_log::{COLUMN, Column, Entity, Model};
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult,
-    QueryTrait, Statement, prelude::Uuid,
+    Condition, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QueryTrait,
+    Statement, prelude::Uuid,
 };
 use transparency_log::{
     Hash, Leaf,
@@ -234,23 +234,23 @@ impl TenantRead {
 
 fn condition(filter: &AuditLogFilter) -> Condition {
     Condition::all()
-        .add_option(filter.user_id.map(|user| Column::UserId.eq(user.0)))
+        .add_option(filter.user_id.map(|user| COLUMN.user_id.eq(user.0)))
         .add_option(
             filter
                 .action
-                .as_ref()
-                .map(|action| Column::Action.eq(action)),
+                .as_deref()
+                .map(|action| COLUMN.action.eq(action)),
         )
         .add_option(
             filter
                 .resource
-                .as_ref()
-                .map(|resource| Column::Resource.eq(resource)),
+                .as_deref()
+                .map(|resource| COLUMN.resource.eq(resource)),
         )
         .add_option(
             filter
                 .from
-                .map(|from| Column::CreatedAt.gte(from.naive_utc())),
+                .map(|from| COLUMN.created_at.gte(from.naive_utc())),
         )
-        .add_option(filter.to.map(|to| Column::CreatedAt.lt(to.naive_utc())))
+        .add_option(filter.to.map(|to| COLUMN.created_at.lt(to.naive_utc())))
 }

@@ -17,8 +17,8 @@ use domain::{
 };
 use entity::service_deployment;
 use sea_orm::{
-    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QueryTrait,
-    Statement, prelude::Uuid,
+    DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QueryTrait, Statement,
+    prelude::Uuid,
 };
 use serde_json::json;
 
@@ -109,8 +109,8 @@ impl DeploymentReads for TenantRead {
         id: ServiceId,
         request: PageRequest,
     ) -> Result<(Actor, Service, Page<Deployment>), Error> {
-        use service_deployment::Column;
-        let select = service_deployment::Entity::find().filter(Column::ServiceId.eq(id.0));
+        use service_deployment::{COLUMN, Column};
+        let select = service_deployment::Entity::find().filter(COLUMN.service_id.eq(id.0));
         let [list, count] = page::statements(select, (Column::CreatedAt, Column::Id), request);
         let service = by_id(id).build(DbBackend::Postgres);
         let (actor, [service, list, count]) = self.fetch([service, list, count]).await?;

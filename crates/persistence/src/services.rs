@@ -20,7 +20,7 @@ use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, Insert, QueryFilter, QueryResult, QuerySelect,
     QueryTrait, Statement,
     prelude::Uuid,
-    sea_query::{Expr, LockType, extension::postgres::PgExpr},
+    sea_query::{Expr, LockType},
 };
 
 use crate::{
@@ -199,7 +199,7 @@ impl ServiceChanges for TenantTx {
         let mut update = service::Entity::update_many()
             .set(row)
             .col_expr(service::Column::UpdatedAt, Expr::current_timestamp())
-            .filter(service::Column::Id.eq(id.0))
+            .filter(service::COLUMN.id.eq(id.0))
             .into_query();
         let [rows] = self
             .finish([DbBackend::Postgres.build(update.returning_all())])
@@ -250,16 +250,16 @@ fn condition(filter: &ServiceFilter) -> Condition {
         .add_option(
             filter
                 .service_type
-                .map(|wanted| service::Column::Type.eq(Stored(wanted))),
+                .map(|wanted| service::COLUMN.r#type.eq(Stored(wanted))),
         )
         .add_option(
             filter
                 .status
-                .map(|wanted| service::Column::Status.eq(Stored(wanted))),
+                .map(|wanted| service::COLUMN.status.eq(Stored(wanted))),
         )
         .add_option(filter.text.as_deref().map(containing).map(|pattern| {
             Condition::any()
-                .add(Expr::col(service::Column::Name).ilike(pattern.clone()))
-                .add(Expr::col(service::Column::Description).ilike(pattern))
+                .add(service::COLUMN.name.ilike(pattern.clone()))
+                .add(service::COLUMN.description.ilike(pattern))
         }))
 }

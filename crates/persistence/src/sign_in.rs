@@ -13,8 +13,8 @@ use domain::{
 use entity::{refresh_token, user};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, DbBackend, EntityTrait, FromQueryResult, Insert, QueryFilter,
-    QueryResult, QueryTrait, Statement,
+    Condition, DbBackend, EntityTrait, FromQueryResult, Insert, QueryFilter, QueryResult,
+    QueryTrait, Statement,
     prelude::{DateTime, Uuid},
 };
 
@@ -210,8 +210,8 @@ fn replace_password_hash(user: UserId, outdated: &str, current: String) -> State
         })
         .filter(
             Condition::all()
-                .add(user::Column::Id.eq(user.0))
-                .add(user::Column::Password.eq(outdated)),
+                .add(user::COLUMN.id.eq(user.0))
+                .add(user::COLUMN.password.eq(outdated)),
         )
         .build(DbBackend::Postgres)
 }

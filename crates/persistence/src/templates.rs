@@ -9,7 +9,7 @@ use domain::{
 };
 use entity::{
     Stored,
-    service_template::{Column, Entity, Model},
+    service_template::{COLUMN, Column, Entity, Model},
 };
 use sea_orm::{
     ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryResult, QueryTrait,
@@ -70,13 +70,13 @@ fn condition(filter: &TemplateFilter) -> Condition {
         .add_option(
             filter
                 .category
-                .as_ref()
-                .map(|category| Column::Category.eq(category)),
+                .as_deref()
+                .map(|category| COLUMN.category.eq(category)),
         )
         .add_option(
             filter
                 .service_type
-                .map(|wanted| Column::Type.eq(Stored(wanted))),
+                .map(|wanted| COLUMN.r#type.eq(Stored(wanted))),
         )
         .add_option(
             filter
@@ -86,7 +86,7 @@ fn condition(filter: &TemplateFilter) -> Condition {
         )
         .add_option(filter.text.as_deref().map(containing).map(|pattern| {
             Condition::any()
-                .add(Expr::col(Column::Name).ilike(pattern.clone()))
-                .add(Expr::col(Column::Description).ilike(pattern))
+                .add(COLUMN.name.ilike(pattern.clone()))
+                .add(COLUMN.description.ilike(pattern))
         }))
 }

@@ -11,10 +11,10 @@ use domain::{
         ports::{TenantAdministration, TenantChanges, TenantReads},
     },
 };
-use entity::tenant::{ActiveModel, Column, Entity, Model};
+use entity::tenant::{ActiveModel, COLUMN, Column, Entity, Model};
 use sea_orm::{
-    ActiveValue::Set, ColumnTrait, DbBackend, EntityTrait, QueryFilter, QueryResult, QuerySelect,
-    QueryTrait, Statement, sea_query::Expr,
+    ActiveValue::Set, DbBackend, EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait,
+    Statement, sea_query::Expr,
 };
 
 use crate::{
@@ -55,7 +55,7 @@ fn updated(id: TenantId, row: ActiveModel) -> Statement {
     let mut update = Entity::update_many()
         .set(row)
         .col_expr(Column::UpdatedAt, Expr::current_timestamp())
-        .filter(Column::Id.eq(id.0))
+        .filter(COLUMN.id.eq(id.0))
         .into_query();
     DbBackend::Postgres.build(update.returning_all())
 }

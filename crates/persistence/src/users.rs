@@ -14,8 +14,8 @@ use domain::{
 use entity::{Stored, user};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect,
-    QueryTrait, Select, Statement,
+    DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect, QueryTrait,
+    Select, Statement,
     prelude::Uuid,
     sea_query::{Expr, LockType},
 };
@@ -187,19 +187,19 @@ pub(crate) fn profile(change: ProfileChange) -> user::ActiveModel {
 /// Everybody but the system user, and those who were removed.
 pub(crate) fn people() -> Select<user::Entity> {
     user::Entity::find()
-        .filter(user::Column::Id.ne(SYSTEM_USER.0))
-        .filter(user::Column::Username.not_like(REMOVED))
+        .filter(user::COLUMN.id.ne(SYSTEM_USER.0))
+        .filter(user::COLUMN.username.not_like(REMOVED))
 }
 
 pub(crate) fn by_id(id: UserId) -> Statement {
     people()
-        .filter(user::Column::Id.eq(id.0))
+        .filter(user::COLUMN.id.eq(id.0))
         .build(DbBackend::Postgres)
 }
 
 pub(crate) fn locked(id: UserId) -> Statement {
     people()
-        .filter(user::Column::Id.eq(id.0))
+        .filter(user::COLUMN.id.eq(id.0))
         .lock(LockType::NoKeyUpdate)
         .build(DbBackend::Postgres)
 }
@@ -218,7 +218,7 @@ pub(crate) fn updated(id: UserId, change: user::ActiveModel) -> Statement {
     let mut update = user::Entity::update_many()
         .set(change)
         .col_expr(user::Column::UpdatedAt, Expr::current_timestamp())
-        .filter(user::Column::Id.eq(id.0))
+        .filter(user::COLUMN.id.eq(id.0))
         .into_query();
     DbBackend::Postgres.build(update.returning_all())
 }

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use domain::{Error, ErrorKind, Result, TenantId, ports::Transaction as _, secret::KeyId};
 use entity::tenant_key::{self, KeyState};
-use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement, prelude::Uuid};
+use sea_orm::{ActiveEnum, DbBackend, FromQueryResult, QueryResult, Statement, prelude::Uuid};
 
 use super::tenant_keys::exclusive_key_statements;
 use crate::{
@@ -46,7 +46,7 @@ pub struct KeyStanding {
     /// Counts the keys of one tenant.
     pub version: i32,
     /// `active`, `old` or `retired`.
-    pub state: &'static str,
+    pub state: String,
     /// The key-encryption key that wraps it.
     pub wrapped_by: String,
     /// When it was made.
@@ -89,11 +89,7 @@ fn standing(row: &QueryResult) -> Result<KeyStanding> {
         id: KeyId(row.id),
         tenant: row.tenant_id.map(TenantId),
         version: row.version,
-        state: match row.state {
-            KeyState::Active => "active",
-            KeyState::Old => "old",
-            KeyState::Retired => "retired",
-        },
+        state: row.state.to_value(),
         wrapped_by: row.wrapped_by,
         created_at: row.created_at.and_utc(),
     })
