@@ -116,7 +116,7 @@ async fn what_is_done_is_said_beside_the_answer_and_more_of_it_on_request() {
     let at_length = at(&database, &["up", "-n", "1", "-v"]).output().unwrap();
     let at_length = String::from_utf8(at_length.stderr).unwrap();
     assert!(
-        at_length.contains("DEBUG") && at_length.contains("Applying migration"),
+        at_length.contains(" DEBUG ") && at_length.contains(" INFO "),
         "{at_length}"
     );
 }
