@@ -59,14 +59,17 @@ impl<S: SystemStore<Transaction: UserAdministration>> Administration<S> {
             // Whoever was deactivated while this waited.
             return Err(Error::unauthenticated());
         }
-        let user = transaction.lock_user(id).await?;
-        check(&user)?;
+        let member = transaction.lock_user(id).await?;
+        let user = member.user.as_ref();
+        let user = user.ok_or_else(|| Error::not_found("user"))?;
+        check(user)?;
         if role.is_some_and(|role| (role == Role::Admin) != user.tenant.is_none()) {
             return Err(Error::conflict(
                 "invalid_role",
                 "a platform administrator has no tenant, everybody else has one",
             ));
         }
+        ensure_somebody_administers(user, member.other_administrators, (role, is_active))?;
         let is_last = administrators.contains(&id) && administrators.len() == 1;
         if is_last && is_active == Some(false) {
             return Err(last_administrator());
@@ -107,8 +110,23 @@ pub async fn create_administrator(
     transaction.insert_administrator(administrator).await
 }
 
+/// Refuses to leave a tenant without an active administrator: `user`, one of whose tenant's there are `others` besides, is to
+/// have another role, or not to be active any more.
+pub(crate) fn ensure_somebody_administers(
+    user: &User,
+    others: u64,
+    (role, is_active): (Option<Role>, Option<bool>),
+) -> Result<(), Error> {
+    let administers = user.role == Role::TenantAdmin && user.is_active;
+    let stays = role.is_none_or(|role| role == Role::TenantAdmin) && is_active != Some(false);
+    if administers && !stays && others == 0 {
+        return Err(last_administrator());
+    }
+    Ok(())
+}
+
 /// Without an administrator, nobody could make another.
-pub(crate) fn last_administrator() -> Error {
+fn last_administrator() -> Error {
     Error::conflict(
         "last_administrator",
         "the last active administrator can't be demoted, deactivated or removed",

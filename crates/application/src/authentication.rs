@@ -55,6 +55,7 @@ where
             user: claims.user,
             tenant: claims.tenant,
             credential: Credential::Session(claims.session),
+            valid_until: Some(claims.expires_at),
             origin,
         })
     }
@@ -73,6 +74,7 @@ where
                 id: owner.id,
                 stored,
             },
+            valid_until: None,
             origin,
         })
     }

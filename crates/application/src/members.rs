@@ -1,7 +1,7 @@
 //! The people of a tenant: who they are, what each may do, and taking them out.
 
 use domain::{
-    Error, Role, TenantScope, UserId,
+    Error, TenantScope, UserId,
     page::{Page, PageRequest},
     policy::{Action, Actor, Resource, authorise, authorise_grant},
     ports::TenantStore,
@@ -11,7 +11,7 @@ use domain::{
     },
 };
 
-use crate::administration::last_administrator;
+use crate::administration::ensure_somebody_administers;
 
 /// What is done with the people of a tenant.
 #[derive(Clone, Debug)]
@@ -73,9 +73,8 @@ impl<S: TenantStore<Read: MemberReads, Transaction: MemberChanges>> Members<S> {
         if let Some(role) = change.role {
             authorise_grant(&actor, role)?;
         }
-        let keeps_role = change.role.is_none_or(|role| role == Role::TenantAdmin);
-        let stays = keeps_role && change.is_active != Some(false);
-        ensure_somebody_administers(&member, stays)?;
+        let standing = (change.role, change.is_active);
+        ensure_somebody_administers(user, member.other_administrators, standing)?;
         ensure_not_oneself(&actor, id, change.is_active != Some(false))?;
         transaction.update_member(id, change).await
     }
@@ -97,7 +96,8 @@ impl<S: TenantStore<Read: MemberReads, Transaction: MemberChanges>> Members<S> {
         let user = user_of(&member)?;
         check(user)?;
         authorise_grant(&actor, user.role)?;
-        ensure_somebody_administers(&member, false)?;
+        let removed = (None, Some(false));
+        ensure_somebody_administers(user, member.other_administrators, removed)?;
         ensure_not_oneself(&actor, id, false)?;
         transaction.remove_member(id).await
     }
@@ -105,16 +105,6 @@ impl<S: TenantStore<Read: MemberReads, Transaction: MemberChanges>> Members<S> {
 
 fn user_of(member: &LockedMember) -> Result<&User, Error> {
     member.user.as_ref().ok_or_else(|| Error::not_found("user"))
-}
-
-/// `stays`: whether the member is an active administrator afterwards, if it is one now.
-fn ensure_somebody_administers(member: &LockedMember, stays: bool) -> Result<(), Error> {
-    let user = user_of(member)?;
-    let administers = user.role == Role::TenantAdmin && user.is_active;
-    if administers && !stays && member.other_administrators == 0 {
-        return Err(last_administrator());
-    }
-    Ok(())
 }
 
 fn ensure_not_oneself(actor: &Actor, id: UserId, stays: bool) -> Result<(), Error> {

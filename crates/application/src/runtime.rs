@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use chrono::Utc;
 use domain::{
-    Error, ServiceId, ServiceStatus, TenantScope,
+    Error, Service, ServiceId, ServiceStatus, TenantScope,
     deployment::JobPlace,
     policy::{Action, Resource, authorise},
     ports::TenantStore,
@@ -24,12 +25,38 @@ pub struct RunningServices<S, O> {
     followers: Arc<Semaphore>,
 }
 
-/// A log that is being followed, and the place that its follower takes up.
+/// A log that is being followed, who follows it, and the place that its follower takes up.
 #[derive(Debug)]
-pub struct FollowedLog<Following> {
+pub struct FollowedLog<S, Following> {
     /// What is followed; none before there is a log.
     pub following: Option<Following>,
+    store: S,
+    scope: TenantScope,
+    service: ServiceId,
     _place: OwnedSemaphorePermit,
+}
+
+impl<S: TenantStore<Read: ServiceReads>, Following> FollowedLog<S, Following> {
+    /// Whether its follower may still read it: what was true when following began may have ended since.
+    ///
+    /// # Errors
+    /// Those of reading the service.
+    pub async fn ensure_readable(&self) -> Result<(), Error> {
+        self.scope.ensure_valid_at(Utc::now())?;
+        let scope = self.scope.clone();
+        service_to_read(&self.store, scope, self.service)
+            .await
+            .map(drop)
+    }
+}
+
+async fn service_to_read<S>(store: &S, scope: TenantScope, id: ServiceId) -> Result<Service, Error>
+where
+    S: TenantStore<Read: ServiceReads>,
+{
+    let (actor, service) = store.read(scope).service(id).await?;
+    authorise(&actor, Action::Read, Resource::Service(service.tenant_id))?;
+    Ok(service)
 }
 
 impl<S, O> RunningServices<S, O> {
@@ -73,8 +100,8 @@ where
         id: ServiceId,
         request: &LogRequest,
         resume: Option<u64>,
-    ) -> Result<FollowedLog<O::Following>, Error> {
-        let (place, _) = self.place(scope, id).await?;
+    ) -> Result<FollowedLog<S, O::Following>, Error> {
+        let (place, _) = self.place(scope.clone(), id).await?;
         let free = self.followers.clone().try_acquire_owned();
         let free = free.map_err(|_| {
             let detail = "too many logs are being followed through this server";
@@ -82,6 +109,9 @@ where
         })?;
         Ok(FollowedLog {
             following: self.orchestrator.follow(&place, request, resume).await?,
+            store: self.store.clone(),
+            scope,
+            service: id,
             _place: free,
         })
     }
@@ -105,8 +135,7 @@ where
         scope: TenantScope,
         id: ServiceId,
     ) -> Result<(JobPlace, ServiceStatus), Error> {
-        let (actor, service) = self.store.read(scope).service(id).await?;
-        authorise(&actor, Action::Read, Resource::Service(service.tenant_id))?;
+        let service = service_to_read(&self.store, scope, id).await?;
         Ok((JobPlace::of(&self.namespace, id), service.status))
     }
 }

@@ -125,7 +125,9 @@ impl AccessTokens for SignedTokens {
         validation.set_audience(&[&self.audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         let token = jsonwebtoken::decode::<Claims>(token, key, &validation).map_err(refused)?;
+        let expires_at = DateTime::from_timestamp(token.claims.exp, 0);
         Ok(AccessClaims {
+            expires_at: expires_at.ok_or_else(Error::unauthenticated)?,
             user: token.claims.sub,
             tenant: token.claims.tid,
             session: token.claims.sid,

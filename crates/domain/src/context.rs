@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::{Error, Result, TenantId, UserId};
@@ -50,6 +51,8 @@ pub struct TenantScope {
     pub user: UserId,
     /// What the user shows.
     pub credential: Credential,
+    /// Until when that is good by itself; what ends it before, and when a key ends, the database says.
+    pub valid_until: Option<DateTime<Utc>>,
     /// The request.
     pub origin: Origin,
     /// What a platform administrator reads inside the tenant; a member needs no leave.
@@ -109,6 +112,19 @@ impl Inspection {
     /// Says that the event is written.
     pub fn has_been_recorded(&self) {
         self.recorded.store(true, Ordering::Release);
+    }
+}
+
+impl TenantScope {
+    /// Refuses to go on for longer than what the user shows is good by itself.
+    ///
+    /// # Errors
+    /// `unauthenticated`.
+    pub fn ensure_valid_at(&self, now: DateTime<Utc>) -> Result<()> {
+        if self.valid_until.is_some_and(|until| until <= now) {
+            return Err(Error::unauthenticated());
+        }
+        Ok(())
     }
 }
 
@@ -176,6 +192,8 @@ pub struct Caller {
     pub tenant: Option<TenantId>,
     /// What the caller shows.
     pub credential: Credential,
+    /// Until when that is good by itself; see [`TenantScope::valid_until`].
+    pub valid_until: Option<DateTime<Utc>>,
     /// The request.
     pub origin: Origin,
 }
@@ -210,6 +228,7 @@ impl Caller {
             tenant,
             user: self.user,
             credential: self.credential.clone(),
+            valid_until: self.valid_until,
             origin: self.origin.clone(),
             inspection,
         }

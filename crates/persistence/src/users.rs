@@ -8,7 +8,7 @@ use domain::{
     policy::Actor,
     user::{
         NewUser, ProfileChange, User,
-        ports::{Registering, UserAdministration},
+        ports::{LockedMember, Registering, UserAdministration},
     },
 };
 use entity::{Stored, user};
@@ -24,7 +24,8 @@ use crate::{
     SystemTx,
     encryption::insert_keys,
     page,
-    rows::{missing, read, timestamp},
+    rows::{first, missing, read, timestamp},
+    statement::statement,
 };
 
 pub(crate) fn of_row(row: user::Model) -> Result<User, Error> {
@@ -46,6 +47,16 @@ pub(crate) fn of_row(row: user::Model) -> Result<User, Error> {
 const REMOVED: &str = "~%";
 
 const LOCK_ADMINISTRATORS: &str = "SELECT id FROM users WHERE role = 'admin' AND tenant_id IS NULL AND is_active ORDER BY id FOR NO KEY UPDATE";
+
+const LOCK_TENANT_OF: &str = "SELECT id FROM tenants WHERE id = (SELECT tenant_id FROM users WHERE id = $1) FOR NO KEY UPDATE";
+
+const OTHER_ADMINISTRATORS: &str = "SELECT COUNT(*) AS others FROM users \
+     WHERE tenant_id = (SELECT tenant_id FROM users WHERE id = $1) AND id <> $1 AND role = 'tenant_admin' AND is_active";
+
+#[derive(FromQueryResult)]
+struct Others {
+    others: i64,
+}
 
 #[derive(FromQueryResult)]
 struct Id {
@@ -122,9 +133,15 @@ impl UserAdministration for SystemTx {
         one(&rows)
     }
 
-    async fn lock_user(&self, id: UserId) -> Result<User, Error> {
-        let [rows] = self.rows([locked(id)]).await?;
-        one(&rows)
+    async fn lock_user(&self, id: UserId) -> Result<LockedMember, Error> {
+        let lock = statement(LOCK_TENANT_OF, [id.0.into()]);
+        let others = statement(OTHER_ADMINISTRATORS, [id.0.into()]);
+        let [_, others, rows] = self.rows([lock, others, locked(id)]).await?;
+        let others: Others = first(&others)?.ok_or_else(|| missing("count"))?;
+        Ok(LockedMember {
+            user: found(&rows)?,
+            other_administrators: others.others.unsigned_abs(),
+        })
     }
 
     async fn list_users(&self, request: PageRequest) -> Result<Page<User>, Error> {

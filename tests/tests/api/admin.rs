@@ -38,6 +38,7 @@ async fn nobody_else_does() {
 async fn a_deactivated_user_is_refused_at_the_next_request_and_can_come_back() {
     let app = TestApp::new().await;
     let (ada, root) = (app.register("ada").await, app.administrator("root").await);
+    app.member(&ada, "grace", "tenant_admin").await;
     let path = format!("/admin/users/{}", ada.user["id"].as_str().unwrap());
     let (status, user) = root.put(&format!("{path}/deactivate"), json!({})).await;
     assert_eq!(
@@ -65,6 +66,7 @@ async fn a_deactivated_user_is_refused_at_the_next_request_and_can_come_back() {
 async fn a_role_fits_whether_the_user_has_a_tenant() {
     let app = TestApp::new().await;
     let (ada, root) = (app.register("ada").await, app.administrator("root").await);
+    app.member(&ada, "grace", "tenant_admin").await;
     let path = format!("/admin/users/{}/role", ada.user["id"].as_str().unwrap());
     assert_eq!(
         root.put(&path, json!({"role": "user"})).await.1["role"],

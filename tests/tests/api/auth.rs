@@ -78,6 +78,7 @@ async fn unknown_user_wrong_password_and_inactive_user_are_answered_alike() {
     let older = bcrypt::hash(PASSWORD, 4).unwrap();
     let update = "UPDATE users SET password = $1 WHERE username = 'cid'";
     app.execute(update, &[&older]).await;
+    app.member(&ada, "grace", "tenant_admin").await;
     let path = format!("/admin/users/{}/deactivate", ada.id());
     assert_eq!(root.put(&path, json!({})).await.0, StatusCode::OK);
     let mut answers = Vec::new();

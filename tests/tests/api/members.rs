@@ -209,6 +209,58 @@ async fn two_administrators_who_demote_each_other_at_once_leave_one() {
 }
 
 #[actix_web::test]
+async fn a_platform_administrator_leaves_a_tenant_its_last_active_administrator_too() {
+    let app = TestApp::new().await;
+    let (ada, root) = (app.register("ada").await, app.administrator("root").await);
+    let grace = app.member(&ada, "grace", "tenant_admin").await;
+    let standing = |person: &Person<'_>, verb: &str| format!("/admin{}/{verb}", path(person));
+    let deactivated = root.put(&standing(&grace, "deactivate"), json!({})).await;
+    assert_eq!(deactivated.0, StatusCode::OK);
+    for refused in [
+        root.put(&standing(&ada, "deactivate"), json!({})).await,
+        root.put(&standing(&ada, "role"), json!({"role": "user"}))
+            .await,
+    ] {
+        assert_eq!(code(&refused), (409, "last_administrator"));
+    }
+    let role = json!({"role": "tenant_admin"});
+    let same = root.put(&standing(&ada, "role"), role).await;
+    assert_eq!(same.0, StatusCode::OK);
+}
+
+/// The tenant's own administrator on one replica, the platform's on another: both have begun before either is done.
+#[actix_web::test]
+async fn a_platform_administrator_and_a_tenants_own_who_take_rights_at_once_leave_one() {
+    let app = TestApp::new().await;
+    let (ada, root) = (app.register("ada").await, app.administrator("root").await);
+    let grace = app.member(&ada, "grace", "tenant_admin").await;
+    let replica = app.replica(&[]).await;
+    let mut client = app.database_client().await;
+    let lock = client.transaction().await.unwrap();
+    lock.execute("SELECT FROM tenants FOR UPDATE", &[])
+        .await
+        .unwrap();
+    let demote = ada.request(Method::PATCH, &path(&grace));
+    let demote = demote
+        .header("if-match", "*")
+        .json(&json!({"role": "user"}));
+    let deactivate = format!("/admin{}/deactivate", path(&ada));
+    let deactivate = replica.request(Method::PUT, &deactivate);
+    let deactivate = deactivate.header("authorization", format!("Bearer {}", root.token));
+    let release = async {
+        app.waiting_for_locks(2).await;
+        lock.commit().await.unwrap();
+    };
+    let (demoted, deactivated, ()) = futures::join!(answer(demote), answer(deactivate), release);
+    assert!(
+        demoted.0 != StatusCode::OK || code(&deactivated) == (409, "last_administrator"),
+        "{demoted:?} {deactivated:?}"
+    );
+    let left = "SELECT COUNT(*)::text FROM users WHERE role = 'tenant_admin' AND is_active AND tenant_id IS NOT NULL";
+    assert_eq!(app.query(left, &[]).await, "1");
+}
+
+#[actix_web::test]
 async fn the_last_active_platform_administrator_stays_one_also_when_two_deactivate_each_other() {
     let app = TestApp::new().await;
     let (root, toor) = (

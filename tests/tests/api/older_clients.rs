@@ -226,6 +226,8 @@ async fn an_administrator_lists_users_and_decides_about_them() {
     );
     assert_eq!(fields(&list["users"][0]), USER);
 
+    let ada = app.login("ada").await;
+    app.member(&ada, "grace", "tenant_admin").await;
     let user = format!("/admin/users/{}", session["user"]["id"].as_str().unwrap());
     let role = root.call(Method::PUT, &format!("{user}/role"));
     let changed = role.json(&json!({"role": "user"})).send().await.json();

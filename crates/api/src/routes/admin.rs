@@ -77,7 +77,7 @@ pub async fn list_users(
     request_body = schemas::RoleChange, responses(
     (status = 200, description = "The user.", body = UserView,
         headers(("ETag" = String, description = "Its version."))),
-    (status = 409, description = "`invalid_role`: only platform administrators have no tenant."),
+    (status = 409, description = "`invalid_role`: only platform administrators have no tenant; `last_administrator` of its tenant."),
 ))]
 pub async fn set_role(
     app: Data<App>,
@@ -112,7 +112,7 @@ pub async fn activate(
     responses(
     (status = 200, description = "The user.", body = UserView,
         headers(("ETag" = String, description = "Its version."))),
-    (status = 409, description = "`own_account`: nobody deactivates their own."),
+    (status = 409, description = "`own_account`: nobody deactivates their own; `last_administrator` of its tenant, or of the platform."),
 ))]
 pub async fn deactivate(
     app: Data<App>,

@@ -24,6 +24,7 @@ use actix_web::http::Uri;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+pub use self::nomad::{DeploymentSettings, NomadSettings, TaskDriver};
 pub use self::{
     audit::AuditSettings,
     auth::{
@@ -34,7 +35,6 @@ pub use self::{
     development::kept_secret,
     encryption::EncryptionSettings,
     error::SettingsError,
-    nomad::{DeploymentSettings, NomadSettings, TaskDriver},
     observability::{LogFormat, LogLevel, LogSettings, MetricsSettings},
     server::{CorsSettings, Network, Origin, ServerSettings},
     sources::Environment,

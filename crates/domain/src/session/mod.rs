@@ -64,6 +64,8 @@ pub struct AccessClaims {
     pub tenant: Option<TenantId>,
     /// The session it was issued in: it is good no longer than that.
     pub session: Uuid,
+    /// Until when it is good by itself.
+    pub expires_at: DateTime<Utc>,
 }
 
 /// A session, as its user recognises it.

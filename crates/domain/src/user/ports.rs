@@ -112,11 +112,12 @@ pub trait UserAdministration: SystemTransaction {
     /// Fails where the store does not answer.
     fn list_users(&self, request: PageRequest) -> impl Future<Output = Result<Page<User>>> + Send;
 
-    /// The user with this id, of any tenant, locked until the transaction ends. The system user is nobody's to change.
+    /// The user with this id, of any tenant, locked until the transaction ends together with who administers that tenant: the
+    /// lock is the one that the tenant's own administrators take. The system user is nobody's to change.
     ///
     /// # Errors
-    /// `not_found`.
-    fn lock_user(&self, id: UserId) -> impl Future<Output = Result<User>> + Send;
+    /// Fails where the store does not answer.
+    fn lock_user(&self, id: UserId) -> impl Future<Output = Result<LockedMember>> + Send;
 
     /// The active platform administrators, locked until the transaction ends, so that the last one is known to be that.
     ///

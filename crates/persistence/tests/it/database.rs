@@ -142,6 +142,7 @@ pub fn scope(user: &User) -> TenantScope {
     TenantScope {
         tenant: user.tenant.unwrap(),
         user: user.id,
+        valid_until: None,
         credential: Credential::Session(user.id.0),
         origin: Origin::default(),
         inspection: None,

@@ -330,6 +330,7 @@ async fn nobody_but_the_tenants_administrators_reads_the_trail() {
     let (ada, root) = (app.register("ada").await, app.administrator("root").await);
     let (_, page) = ada.get("/audit-logs").await;
     let id = page["audit_logs"][0]["id"].as_str().unwrap().to_owned();
+    app.member(&ada, "grace", "tenant_admin").await;
     let path = format!("/admin/users/{}/role", ada.id());
     assert_eq!(
         root.put(&path, json!({"role": "user"})).await.0,

@@ -1,6 +1,7 @@
 //! Starting, stopping and restarting services: what a tenant sees of it, and what Nomad is left with.
 
 mod failures;
+mod following;
 mod refusals;
 mod starts;
 

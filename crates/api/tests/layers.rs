@@ -1,0 +1,82 @@
+//! What a module of this crate may name: only the wiring (`server/`) and the commands know which store, orchestrator and
+//! libraries there are.
+
+#![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+const ADAPTERS: [&str; 5] = [
+    "credentials",
+    "embedded_postgres",
+    "nomad",
+    "nomad_sim",
+    "persistence",
+];
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let nested = entries.map(|path| match path.is_dir() {
+        true => sources(&path),
+        false => vec![path],
+    });
+    nested.flatten().collect()
+}
+
+/// The adapters that a source names, as a path (`nomad::Client`) or an import (`use nomad;`).
+fn named(text: &str) -> Vec<&'static str> {
+    let code = text.lines().map(str::trim_start);
+    let code: Vec<_> = code.filter(|line| !line.starts_with("//")).collect();
+    let code = code.join("\n");
+    let names = |adapter: &str| {
+        code.match_indices(adapter).any(|(start, _)| {
+            let before = code[..start].chars().next_back();
+            let is_whole = before.is_none_or(|character| {
+                !(character.is_alphanumeric() || "_:\"/-.".contains(character))
+            });
+            let after = &code[start + adapter.len()..];
+            is_whole && (after.starts_with("::") || after.starts_with(';'))
+        })
+    };
+    ADAPTERS
+        .into_iter()
+        .filter(|adapter| names(adapter))
+        .collect()
+}
+
+#[test]
+fn only_the_wiring_and_the_commands_name_what_implements_the_ports() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    let (mut wiring, mut others) = (Vec::new(), Vec::new());
+    for path in sources(root) {
+        let inside = path.strip_prefix(root).unwrap().to_owned();
+        let named = named(&fs::read_to_string(&path).unwrap());
+        let allowed = inside.starts_with("server") || inside.starts_with("commands");
+        let list = if allowed { &mut wiring } else { &mut others };
+        list.extend(named.into_iter().map(|adapter| (inside.clone(), adapter)));
+    }
+    assert_eq!(others, []);
+    // Were the search blind, it would find nothing in the wiring either.
+    for adapter in ADAPTERS {
+        assert!(
+            wiring.iter().any(|(_, named)| *named == adapter),
+            "{adapter}"
+        );
+    }
+}
+
+#[test]
+fn a_name_is_found_as_a_path_and_as_an_import_and_not_within_another() {
+    assert_eq!(named("use persistence::Database;"), ["persistence"]);
+    assert_eq!(named("let x: nomad::Client;"), ["nomad"]);
+    assert_eq!(named("use nomad;"), ["nomad"]);
+    assert_eq!(
+        named("settings.nomad.addr; crate::nomad::x; nomad_services::y"),
+        [""; 0]
+    );
+    assert_eq!(named("// persistence::Database"), [""; 0]);
+}
