@@ -1,5 +1,6 @@
 //! The HTTP API of Nomad Services and the `nomad-services` command around it.
 
+mod bounds;
 mod client_address;
 pub mod commands;
 mod connection;
@@ -10,11 +11,13 @@ mod json;
 pub mod lifecycle;
 pub mod observability;
 pub mod openapi;
+pub mod paths;
 mod problem;
 pub mod process;
 mod query;
 mod readiness;
 mod request_id;
 pub mod routes;
+pub mod schemas;
 pub mod server;
 pub mod settings;

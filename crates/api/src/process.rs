@@ -18,7 +18,7 @@ use crate::{
     connection, edge,
     lifecycle::{Lifecycle, Phase},
     observability::{metrics, requests},
-    problem, request_id, routes,
+    openapi, problem, request_id, routes,
     server::{Parts, StartError, database::ChosenDatabase, orchestrator::Orchestrator},
     settings::Settings,
 };
@@ -130,6 +130,7 @@ pub async fn build(settings: &Settings) -> Result<Process, StartError> {
     let orchestrator = Orchestrator::choose(settings).await?;
     let parts = Parts::new(settings, &database, &orchestrator)?;
     let lifecycle = Arc::new(Lifecycle::default());
+    parts.begin_to_look(&lifecycle);
     let recorder = metrics::recorder();
     let metrics_address = metrics.as_ref().map(|(_, address)| *address);
     if let (Some((listener, _)), Some(recorder)) = (metrics, recorder) {
@@ -140,11 +141,13 @@ pub async fn build(settings: &Settings) -> Result<Process, StartError> {
 
     let shared = (
         Data::from(parts.app.clone()),
-        Data::from(parts.dependencies.clone()),
+        Data::from(parts.readiness.clone()),
         Data::from(lifecycle.clone()),
         Data::new(parts.fingerprints.clone()),
     );
-    let configure = routes::configure(&settings.server);
+    let description = openapi::document();
+    let operations = Data::new(openapi::bounds(&description));
+    let configure = routes::configure(&settings.server, description);
     let cors = settings.cors.clone();
     let app = move || {
         // The last that is wrapped is the first that sees a request.
@@ -153,6 +156,7 @@ pub async fn build(settings: &Settings) -> Result<Process, StartError> {
             .app_data(shared.1.clone())
             .app_data(shared.2.clone())
             .app_data(shared.3.clone())
+            .app_data(operations.clone())
             .configure(configure.clone())
             .wrap(from_fn(edge::head::check))
             .wrap(edge::cors(&cors))

@@ -9,7 +9,7 @@ use actix_web::{
 };
 use domain::{Error, ErrorKind, FieldError, Violation};
 
-use crate::{openapi, problem::Problem};
+use crate::{bounds::Operations, problem::Problem};
 
 /// Refuses what the description does not name.
 ///
@@ -20,7 +20,10 @@ pub(crate) async fn check<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let pattern = request.match_pattern().unwrap_or_default();
-    let operation = openapi::bounds(request.method().as_str(), &pattern);
+    let operations = Operations::of(request.request()).cloned();
+    let operation = operations
+        .as_ref()
+        .and_then(|operations| operations.bounds(request.method().as_str(), &pattern));
     if let Some(operation) = operation
         && let Err(refused) = refuse_others(request.query_string(), &operation.query_parameters)
     {

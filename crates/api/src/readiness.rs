@@ -1,6 +1,19 @@
-//! Whether secret values can be encrypted yet, which a server waits for and its readiness shows.
+//! Whether a server can serve: what was seen last of what it depends on.
 
 use std::sync::{Mutex, PoisonError};
+
+use application::Reachability;
+
+/// What serving depends on.
+#[derive(Debug, Default)]
+pub struct Readiness {
+    /// Holds everything: nothing works without it.
+    pub database: Reachability,
+    /// Runs the services: without it all else works.
+    pub nomad: Reachability,
+    /// Whether secret values can be encrypted.
+    pub encryption: Encryption,
+}
 
 /// Whether secret values can be encrypted, or why not.
 #[derive(Debug, Default)]

@@ -13,6 +13,8 @@ use domain::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::Reachability;
+
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// What is looked at while services run.
@@ -20,6 +22,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 pub struct RunningServices<S, O> {
     store: S,
     orchestrator: O,
+    reachability: Reachability,
     namespace: String,
     /// Each follower of a log holds a connection to Nomad, which allows only so many.
     followers: Arc<Semaphore>,
@@ -60,11 +63,17 @@ where
 }
 
 impl<S, O> RunningServices<S, O> {
-    /// Every job is in `namespace`; at most `max_followers` logs are followed at once.
-    pub fn new(store: S, orchestrator: O, namespace: String, max_followers: usize) -> Self {
+    /// `reachability` is what was seen last of the orchestrator. Every job is in `namespace`; at most `max_followers` logs are followed at once.
+    pub fn new(
+        store: S,
+        (orchestrator, reachability): (O, Reachability),
+        namespace: String,
+        max_followers: usize,
+    ) -> Self {
         Self {
             store,
             orchestrator,
+            reachability,
             namespace,
             followers: Arc::new(Semaphore::new(max_followers)),
         }
@@ -136,6 +145,7 @@ where
         id: ServiceId,
     ) -> Result<(JobPlace, ServiceStatus), Error> {
         let service = service_to_read(&self.store, scope, id).await?;
+        self.reachability.ensure_reachable("nomad_unavailable")?;
         Ok((JobPlace::of(&self.namespace, id), service.status))
     }
 }

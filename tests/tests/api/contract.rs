@@ -144,7 +144,7 @@ impl Described {
         // A slash at the end is none, except where the pages are.
         let shorter = path.strip_suffix('/').filter(|_| path != "/docs/");
         let path = shorter.unwrap_or(path);
-        if path.starts_with("/docs") || path == nomad_services::openapi::DOCUMENT_PATH {
+        if path.starts_with("/docs") || path == nomad_services::paths::DESCRIPTION {
             return Self::Elsewhere;
         }
         let paths = DOCUMENT["paths"].as_object().expect("paths");

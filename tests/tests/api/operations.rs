@@ -23,9 +23,15 @@ async fn without_nomad_the_server_is_degraded_and_still_ready() {
 async fn with_database_and_nomad_the_server_is_ready() {
     let app = TestApp::new().await;
     let answer = app.at_root(Method::GET, "/readyz").send().await;
-    let expected =
-        serde_json::json!({"status": "ready", "checks": {"database": "ok", "nomad": "ok"}});
-    assert_eq!(answer.json(), expected);
+    let mut body = answer.json();
+    let ages = body["seconds_ago"].take();
+    for part in ["database", "nomad"] {
+        assert!(ages[part].as_f64().is_some_and(|age| age >= 0.0), "{ages}");
+    }
+    let expected = serde_json::json!(
+        {"status": "ready", "checks": {"database": "ok", "nomad": "ok"}, "seconds_ago": null}
+    );
+    assert_eq!(body, expected);
 }
 
 #[actix_web::test]

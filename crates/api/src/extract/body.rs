@@ -18,8 +18,8 @@ use futures::StreamExt;
 use serde_json::Value;
 
 use crate::{
+    bounds::Operations,
     json::{self, JsonLimits, Refused},
-    openapi,
     problem::Problem,
 };
 
@@ -67,7 +67,10 @@ pub(crate) async fn refuse_unexpected<B: MessageBody + 'static>(
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let pattern = request.match_pattern().unwrap_or_default();
-    let operation = openapi::bounds(request.method().as_str(), &pattern);
+    let operations = Operations::of(request.request()).cloned();
+    let operation = operations
+        .as_ref()
+        .and_then(|operations| operations.bounds(request.method().as_str(), &pattern));
     if operation.is_some_and(|operation| !operation.takes_body) && announces_body(&request) {
         let payload = request.take_payload();
         if let Err(problem) = ensure_nothing(request.request(), payload).await {

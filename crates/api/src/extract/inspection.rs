@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, http::header::HeaderName};
 use domain::{Error, ErrorKind, Inspection, TenantId};
 
 use super::Id;
-use crate::routes::INSIDE_TENANT;
+use crate::paths::INSIDE_TENANT;
 
 /// Why somebody looks into a tenant.
 const X_REASON: HeaderName = HeaderName::from_static("x-reason");

@@ -14,7 +14,8 @@ use utoipa::{
     },
 };
 
-use super::{BASE, parameters};
+use super::parameters;
+use crate::paths::BASE;
 
 /// An access token, or an API key.
 const BEARER: &str = "bearer";

@@ -12,7 +12,8 @@ use utoipa::{
 
 use crate::{
     extract::{LONGEST_REASON, REASON_PATTERN},
-    routes::{IN_TENANT, inside_tenant},
+    paths::inside_tenant,
+    routes::IN_TENANT,
 };
 
 /// Adds these operations to a description.

@@ -4,16 +4,12 @@
 //! it knows (a status and a description are enough). [`rules`] adds what may stand in a field, [`conventions`] what follows from the
 //! contract, and [`inside_tenants`] what platform administrators read of the same. The URL map in
 //! `routes/mod.rs` names the handler once, for the server and for this description. What is neither a JSON body that a
-//! handler builds nor a type of it stands in [`schemas`].
+//! handler builds nor a type of it stands in [`schemas`](crate::schemas).
 
-pub mod account_schemas;
 mod conventions;
 mod inside_tenants;
 mod keywords;
 mod rules;
-pub mod schemas;
-
-use std::{collections::HashMap, sync::LazyLock};
 
 use utoipa::{
     Modify, OpenApi as _,
@@ -23,42 +19,11 @@ use utoipa::{
     },
 };
 
-use crate::routes::Routes;
-
-/// The base of every path of the API proper.
-pub const BASE: &str = "/api/v1";
-
-/// Where the description is served.
-pub const DOCUMENT_PATH: &str = "/api/v1/openapi.json";
-
-/// What the description says of an operation's request.
-#[derive(Debug)]
-pub(crate) struct Bounds {
-    /// The names of its query parameters.
-    pub query_parameters: Vec<String>,
-    /// Whether it has a body.
-    pub takes_body: bool,
-}
-
-static BOUNDS: LazyLock<HashMap<(String, String), Bounds>> = LazyLock::new(|| {
-    let document = document();
-    let operations = document.paths.paths.iter().flat_map(|(path, item)| {
-        operations(item).map(move |(method, operation)| {
-            let query_parameters = parameters(operation)
-                .filter(|parameter| parameter.parameter_in == ParameterIn::Query)
-                .map(|parameter| parameter.name.clone())
-                .collect();
-            let bounds = Bounds {
-                query_parameters,
-                takes_body: operation.request_body.is_some(),
-            };
-            ((method.to_owned(), path.clone()), bounds)
-        })
-    });
-    operations
-        .filter(|((_, path), _)| path.starts_with(BASE))
-        .collect()
-});
+use crate::{
+    bounds::{Bounds, Operations},
+    paths::BASE,
+    routes::Routes,
+};
 
 /// The whole description.
 pub fn document() -> OpenApi {
@@ -76,11 +41,24 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// The bounds of an operation, where the contract bounds it.
-pub(crate) fn bounds(method: &str, path: &str) -> Option<&'static Bounds> {
-    // HEAD is GET without the body.
-    let method = if method == "HEAD" { "GET" } else { method };
-    BOUNDS.get(&(method.to_owned(), path.to_owned()))
+/// What the operations of a description take.
+pub fn bounds(document: &OpenApi) -> Operations {
+    let operations = document.paths.paths.iter().flat_map(|(path, item)| {
+        operations(item).map(move |(method, operation)| {
+            let query_parameters = parameters(operation)
+                .filter(|parameter| parameter.parameter_in == ParameterIn::Query)
+                .map(|parameter| parameter.name.clone())
+                .collect();
+            let bounds = Bounds {
+                query_parameters,
+                takes_body: operation.request_body.is_some(),
+            };
+            ((method.to_owned(), path.clone()), bounds)
+        })
+    });
+    operations
+        .filter(|((_, path), _)| path.starts_with(BASE))
+        .collect()
 }
 
 /// The operations of a path, each with its method.

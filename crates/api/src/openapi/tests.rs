@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::*;
 use crate::{
     edge::compression::SECRET_ANSWERS,
-    routes::{IN_TENANT, URL_MAP, inside_tenant},
+    paths::inside_tenant,
+    routes::{IN_TENANT, URL_MAP},
 };
 
 #[test]

@@ -18,8 +18,8 @@ use super::paging::{self, PageQuery};
 use crate::{
     extract::{Authenticated, Body},
     idempotency::{IdempotencyKey, answered},
-    openapi::account_schemas as schemas,
     problem::Problem,
+    schemas::accounts as schemas,
     server::App,
 };
 

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     extract::{Authenticated, Body},
-    openapi::schemas,
     problem::Problem,
+    schemas,
     server::App,
 };
 

@@ -25,8 +25,8 @@ use super::{
 use crate::{
     extract::{Body, Id, Member},
     idempotency::{IdempotencyKey, answered_for},
-    openapi::account_schemas as schemas,
     problem::Problem,
+    schemas::accounts as schemas,
     server::App,
 };
 

@@ -18,8 +18,8 @@ use super::{
 use crate::{
     extract::{Anybody, Body},
     idempotency::{IdempotencyKey, answered},
-    openapi::schemas,
     problem::Problem,
+    schemas,
     server::App,
 };
 

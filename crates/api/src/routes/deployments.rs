@@ -24,9 +24,9 @@ use crate::{
     extract::{Id, Member},
     idempotency::{IdempotencyKey, answered_for},
     lifecycle::Lifecycle,
-    openapi::schemas,
     problem::Problem,
     query::parameter,
+    schemas,
     server::App,
 };
 

@@ -1,19 +1,14 @@
 //! Whether the process lives, and whether it can serve.
 
-use std::time::Duration;
-
 use actix_web::{HttpResponse, web::Data};
-use domain::ports::Reachable;
+use application::{Reachability, Seen};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
     lifecycle::{Lifecycle, Phase},
-    server::Dependencies,
+    readiness,
 };
-
-/// How long what the product depends on may take to answer.
-const DEADLINE: Duration = Duration::from_secs(3);
 
 const OK: &str = "ok";
 
@@ -30,8 +25,19 @@ pub struct Readiness {
     /// `ready`; `degraded` without Nomad; `unready` without the database or the encryption key, while it starts, and while it
     /// drains.
     status: &'static str,
-    /// What it depends on.
+    /// What it depends on, as it was seen last: a probe waits for nothing.
     checks: Checks,
+    /// How many seconds ago that was.
+    seconds_ago: Ages,
+}
+
+/// How many seconds ago each was seen last; null before it was looked at.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Ages {
+    #[schema(required = true)]
+    database: Option<f64>,
+    #[schema(required = true)]
+    nomad: Option<f64>,
 }
 
 /// What serving depends on: `ok`, or what is wrong.
@@ -71,10 +77,12 @@ pub async fn live() -> HttpResponse {
     (status = 200, description = "It can: `ready`, or `degraded` where Nomad does not answer.", body = Readiness),
     (status = 503, description = "It can't: the database does not answer, the encryption key is missing or wrong, or it starts or drains.", body = Readiness),
 ))]
-pub async fn ready(dependencies: Data<Dependencies>, lifecycle: Data<Lifecycle>) -> HttpResponse {
-    let database = check(&dependencies.database);
-    let nomad = check(&dependencies.nomad);
-    let (database, nomad) = tokio::join!(database, nomad);
+pub async fn ready(
+    readiness: Data<readiness::Readiness>,
+    lifecycle: Data<Lifecycle>,
+) -> HttpResponse {
+    let (database, database_age) = shown(&readiness.database);
+    let (nomad, nomad_age) = shown(&readiness.nomad);
     let serves = lifecycle.phase() == Phase::Serving && database == OK;
     let (mut response, status) = match (serves, nomad == OK) {
         (false, _) => (HttpResponse::ServiceUnavailable(), "unready"),
@@ -86,16 +94,24 @@ pub async fn ready(dependencies: Data<Dependencies>, lifecycle: Data<Lifecycle>)
         checks: Checks {
             database,
             nomad,
-            encryption: dependencies.encryption.refusal(),
+            encryption: readiness.encryption.refusal(),
+        },
+        seconds_ago: Ages {
+            database: database_age,
+            nomad: nomad_age,
         },
     })
 }
 
-async fn check(dependency: &impl Reachable) -> String {
-    match tokio::time::timeout(DEADLINE, dependency.reach()).await {
-        Ok(Ok(())) => OK.to_owned(),
-        Ok(Err(error)) => error.detail().to_owned(),
-        Err(_) => format!("no answer within {DEADLINE:?}"),
+/// What was seen last of a dependency, and how many seconds ago.
+fn shown(reachability: &Reachability) -> (String, Option<f64>) {
+    match reachability.seen() {
+        None => ("it was not asked yet".to_owned(), None),
+        Some(Seen { at, refusal }) => {
+            let milliseconds = at.elapsed().as_millis();
+            let seconds = f64::from(u32::try_from(milliseconds).unwrap_or(u32::MAX)) / 1000.0;
+            (refusal.unwrap_or_else(|| OK.to_owned()), Some(seconds))
+        }
     }
 }
 

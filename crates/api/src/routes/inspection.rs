@@ -17,8 +17,8 @@ use super::log_events;
 use crate::{
     extract::{Id, Member},
     lifecycle::Lifecycle,
-    openapi::schemas,
     problem::Problem,
+    schemas,
     server::App,
 };
 

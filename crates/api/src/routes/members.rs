@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     extract::{Body, Id, Member},
-    openapi::account_schemas as schemas,
     problem::Problem,
+    schemas::accounts as schemas,
     server::App,
 };
 

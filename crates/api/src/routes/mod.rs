@@ -28,6 +28,7 @@ use actix_web::{
     web::{self, ServiceConfig, resource, scope},
 };
 use domain::Error;
+use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::{
@@ -35,14 +36,11 @@ use crate::{
     edge,
     extract::body::{self, BodyLimits},
     json::JsonLimits,
-    openapi,
+    paths::{self, inside_tenant},
     problem::{self, Problem},
     query,
     settings::ServerSettings,
 };
-
-/// Below it stands what can be read inside a tenant.
-pub(crate) const INSIDE_TENANT: &str = "/api/v1/admin/tenants/{tenant_id}";
 
 macro_rules! routes {
     ($($path:literal $(in $tenant:ident)? => $($method:ident $module:ident::$handler:ident),+;)+) => {
@@ -57,7 +55,7 @@ macro_rules! routes {
         /// Every path with its methods.
         pub const URL_MAP: &[(&str, &[&str])] = &[$(($path, &[$(stringify!($method)),+])),+];
 
-        /// The paths of what is in a tenant: what GET answers there, platform administrators read below [`INSIDE_TENANT`].
+        /// The paths of what is in a tenant: what GET answers there, platform administrators read below [`INSIDE_TENANT`](crate::paths::INSIDE_TENANT).
         pub(crate) const IN_TENANT: &[&str] = &[$($(in_tenant!($tenant, $path),)?)+];
 
         fn resources() -> Vec<Resource> {
@@ -138,8 +136,11 @@ routes! {
     "/api/v1/admin/users/{id}/deactivate" => put admin::deactivate;
 }
 
-/// Adds every route, the description of them all, and a page to try them.
-pub fn configure(settings: &ServerSettings) -> impl Fn(&mut ServiceConfig) + Clone + use<> {
+/// Adds every route, the `description` of them all, and a page to try them.
+pub fn configure(
+    settings: &ServerSettings,
+    description: OpenApi,
+) -> impl Fn(&mut ServiceConfig) + Clone + use<> {
     let limits = BodyLimits {
         size: settings.max_body,
         time: settings.receive_timeout.get(),
@@ -165,24 +166,18 @@ pub fn configure(settings: &ServerSettings) -> impl Fn(&mut ServiceConfig) + Clo
         for resource in resources() {
             api = api.service(resource);
         }
-        let page = Config::from(openapi::DOCUMENT_PATH).validator_url("none");
+        let page = Config::from(paths::DESCRIPTION).validator_url("none");
         config
             .app_data(trusted.clone())
             .app_data(limits)
             .service(
                 SwaggerUi::new("/docs/{_:.*}")
                     .config(page)
-                    .url(openapi::DOCUMENT_PATH, openapi::document()),
+                    .url(paths::DESCRIPTION, description.clone()),
             )
             .service(web::redirect("/docs", "/docs/"))
             .service(api);
     }
-}
-
-/// Where platform administrators read what stands at `path` for a tenant's members.
-pub(crate) fn inside_tenant(path: &str) -> String {
-    let below = path.strip_prefix(openapi::BASE).unwrap_or(path);
-    format!("{INSIDE_TENANT}{below}")
 }
 
 /// HEAD is GET without the body, which the server leaves out.

@@ -23,9 +23,9 @@ use super::{
 use crate::{
     extract::{Body, Id, Member},
     idempotency::{IdempotencyKey, answered_for},
-    openapi::schemas,
     problem::Problem,
     query::parameter,
+    schemas,
     server::App,
 };
 

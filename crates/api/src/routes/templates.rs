@@ -17,9 +17,9 @@ use super::{
 };
 use crate::{
     extract::{Id, Member},
-    openapi::schemas,
     problem::Problem,
     query::parameter,
+    schemas,
     server::App,
 };
 

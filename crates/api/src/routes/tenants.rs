@@ -23,8 +23,8 @@ use super::{
 use crate::{
     extract::{Authenticated, Body, Member},
     idempotency::{IdempotencyKey, answered},
-    openapi::account_schemas as schemas,
     problem::Problem,
+    schemas::accounts as schemas,
     server::App,
 };
 

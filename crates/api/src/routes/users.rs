@@ -12,8 +12,8 @@ use utoipa::ToSchema;
 use super::entity_tag::{IfMatch, shown, tagged};
 use crate::{
     extract::{Authenticated, Body},
-    openapi::schemas,
     problem::Problem,
+    schemas,
     server::App,
 };
 

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     lifecycle::Lifecycle,
     observability::metrics::Gauges,
-    readiness::Encryption,
+    readiness::Readiness,
     settings::{Environment, PasswordSettings, Settings, kept_secret},
 };
 
@@ -35,17 +35,6 @@ const FIRST_ADMINISTRATOR: (&str, &str) = ("admin", "admin@localhost.localdomain
 /// The use cases, over what this program works with.
 pub type App = Application<Database, Nomad, Passwords, SignedTokens>;
 
-/// What serving depends on.
-#[derive(Debug)]
-pub struct Dependencies {
-    /// Holds everything.
-    pub database: Database,
-    /// Runs the services.
-    pub nomad: Nomad,
-    /// Whether secret values can be encrypted.
-    pub encryption: Encryption,
-}
-
 /// The parts of a server.
 #[derive(Debug)]
 pub struct Parts {
@@ -53,8 +42,10 @@ pub struct Parts {
     pub app: Arc<App>,
     /// Tells apart the requests that carry an idempotency key.
     pub fingerprints: Fingerprints,
-    /// What serving depends on.
-    pub dependencies: Arc<Dependencies>,
+    /// What was seen last of what serving depends on.
+    pub readiness: Arc<Readiness>,
+    database: Database,
+    nomad: Nomad,
     passwords: Passwords,
     seal: watch::Sender<Option<Arc<Seal>>>,
     wake_worker: Arc<Notify>,
@@ -101,6 +92,7 @@ impl Parts {
         let composition = Composition {
             settings,
             nomad: orchestrator.client(settings)?,
+            readiness: Arc::default(),
             fingerprints: Fingerprints::new(secret),
             seal: watch::Sender::new(None),
             wake_worker: Arc::default(),
@@ -112,21 +104,19 @@ impl Parts {
         let Composition {
             store: database,
             nomad,
+            readiness,
             passwords,
             fingerprints,
             seal,
             wake_worker,
             ..
         } = composition;
-        let encryption = Encryption::default();
         Ok(Self {
             app,
             fingerprints,
-            dependencies: Arc::new(Dependencies {
-                database,
-                nomad,
-                encryption,
-            }),
+            readiness,
+            database,
+            nomad,
             passwords,
             seal,
             wake_worker,
@@ -143,11 +133,7 @@ impl Parts {
         chosen: &ChosenDatabase,
         orchestrator: &Orchestrator,
     ) -> Result<(), StartError> {
-        let Dependencies {
-            database,
-            encryption,
-            ..
-        } = &*self.dependencies;
+        let (database, encryption) = (&self.database, &self.readiness.encryption);
         chosen.answers(settings).await?;
         let is_migrated = chosen.has_data_keys_table().await?;
         encryption::wait(settings, database, encryption, is_migrated).await;
@@ -167,6 +153,9 @@ impl Parts {
         if settings.environment == Environment::Development {
             self.first_administrator(settings).await?;
         }
+        // So that whoever asks first is told what there is.
+        self.readiness.database.first_look().await;
+        self.readiness.nomad.first_look().await;
         Ok(())
     }
 
@@ -179,7 +168,7 @@ impl Parts {
             .map_err(|refused| unusable(refused.to_string()))?;
         let (username, email) = FIRST_ADMINISTRATOR;
         let made = create_administrator(
-            &self.dependencies.database,
+            &self.database,
             &self.passwords,
             username.to_owned(),
             email.to_owned(),
@@ -194,11 +183,19 @@ impl Parts {
         }
     }
 
+    /// Looks from now on at what serving depends on.
+    pub fn begin_to_look(&self, lifecycle: &Lifecycle) {
+        let database = self.readiness.database.clone();
+        let store = self.database.clone();
+        lifecycle.spawn(|stop| database.watch(store, stop));
+        let nomad = self.readiness.nomad.clone();
+        let orchestrator = self.nomad.clone();
+        lifecycle.spawn(|stop| nomad.watch(orchestrator, stop));
+    }
+
     /// What goes on beside the requests once the database is ready.
     pub fn begin_background_work(&self, settings: &Settings, lifecycle: &Lifecycle) {
-        let Dependencies {
-            database, nomad, ..
-        } = &*self.dependencies;
+        let (database, nomad) = (&self.database, &self.nomad);
         let deployments = &settings.deployments;
         let worker = Worker::new(
             Arc::new(database.clone()),
@@ -221,9 +218,9 @@ impl Parts {
 
     /// What the process does at one moment.
     pub(crate) fn gauges(&self) -> impl Fn() -> Gauges + Clone + Send + use<> {
-        let (dependencies, passwords) = (self.dependencies.clone(), self.passwords.clone());
+        let (database, passwords) = (self.database.clone(), self.passwords.clone());
         move || {
-            let connections = dependencies.database.connections();
+            let connections = database.connections();
             let hashes = passwords.load();
             Gauges {
                 connections_in_use: connections.in_use,
@@ -241,6 +238,7 @@ struct Composition<'settings> {
     settings: &'settings Settings,
     store: Database,
     nomad: Nomad,
+    readiness: Arc<Readiness>,
     passwords: Passwords,
     tokens: SignedTokens,
     fingerprints: Fingerprints,
@@ -291,7 +289,7 @@ impl Composition<'_> {
             repeated_requests: RepeatedRequests::new(store()),
             running_services: RunningServices::new(
                 store(),
-                orchestrator(),
+                (orchestrator(), self.readiness.nomad.clone()),
                 namespace,
                 nomad.max_log_followers,
             ),

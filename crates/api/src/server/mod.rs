@@ -11,5 +11,5 @@ mod error;
 pub mod orchestrator;
 
 pub(crate) use composition::passwords;
-pub use composition::{App, Dependencies, Parts};
+pub use composition::{App, Parts};
 pub use error::StartError;

@@ -10,7 +10,7 @@ use utoipa::{
 };
 use uuid::Uuid;
 
-use super::schemas::one_of;
+use super::one_of;
 
 /// Another password.
 #[derive(Debug, ToSchema)]

@@ -1,5 +1,7 @@
 //! Bodies whose rules `domain` applies field by field, described for those who send them.
 
+pub mod accounts;
+
 use std::collections::BTreeMap;
 
 use domain::{DeploymentStatus, Role, ServiceStatus, ServiceType};
