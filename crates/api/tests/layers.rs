@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that can't go on has failed")]
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -67,6 +68,71 @@ fn only_the_wiring_and_the_commands_name_what_implements_the_ports() {
             "{adapter}"
         );
     }
+}
+
+/// The modules at the top of the crate that a source uses: `crate::a` and `crate::{a::b, c}`.
+fn used(text: &str) -> BTreeSet<String> {
+    let mut modules = BTreeSet::new();
+    for (start, found) in text.match_indices("crate::") {
+        let rest = &text[start + found.len()..];
+        let paths = match rest.strip_prefix('{') {
+            Some(group) => top_level(group),
+            None => vec![rest],
+        };
+        for path in paths {
+            let end =
+                path.find(|character: char| !(character.is_alphanumeric() || character == '_'));
+            modules.insert(path[..end.unwrap_or(path.len())].to_owned());
+        }
+    }
+    modules
+}
+
+/// The parts of a group of imports, up to its end.
+fn top_level(group: &str) -> Vec<&str> {
+    let (mut depth, mut parts, mut begin) = (0_usize, Vec::new(), 0);
+    for (place, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => {
+                parts.push(group[begin..place].trim());
+                break;
+            }
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                parts.push(group[begin..place].trim());
+                begin = place + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
+#[test]
+fn no_module_uses_what_uses_it() {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
+    let mut uses = BTreeMap::<String, BTreeSet<String>>::new();
+    for path in sources(root) {
+        let inside = path.strip_prefix(root).unwrap();
+        let module = inside.iter().next().unwrap().to_str().unwrap();
+        let module = module.trim_end_matches(".rs").to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let mut used = used(&text);
+        used.remove(&module);
+        uses.entry(module).or_default().extend(used);
+    }
+    assert!(uses["routes"].contains("extract") && uses["openapi"].contains("routes"));
+    // Whatever uses nothing that is left is no part of a circle.
+    while let Some(free) = uses
+        .iter()
+        .find(|(_, used)| used.iter().all(|module| !uses.contains_key(module)))
+        .map(|(module, _)| module.clone())
+    {
+        uses.remove(&free);
+    }
+    assert_eq!(uses, BTreeMap::new());
 }
 
 #[test]

@@ -4,56 +4,11 @@ use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-    task::{JoinHandle, JoinSet},
+
+use crate::{
+    door::Door,
+    production::{Person, Surroundings},
 };
-
-use crate::production::{Person, Surroundings};
-
-/// A door before the database that can be shut.
-struct Door {
-    server: String,
-    address: String,
-    open: JoinHandle<()>,
-}
-
-impl Door {
-    async fn before(server: &str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("its address").to_string();
-        Self {
-            server: server.to_owned(),
-            address,
-            open: tokio::spawn(forward(listener, server.to_owned())),
-        }
-    }
-
-    /// Ends every connection, and takes no more.
-    async fn shut(&mut self) {
-        self.open.abort();
-        let ended = (&mut self.open).await;
-        assert!(ended.is_err_and(|error| error.is_cancelled()));
-    }
-
-    async fn open(&mut self) {
-        let listener = TcpListener::bind(&self.address).await.expect("its port");
-        self.open = tokio::spawn(forward(listener, self.server.clone()));
-    }
-}
-
-async fn forward(listener: TcpListener, server: String) {
-    // Its tasks end with it.
-    let mut connections = JoinSet::new();
-    while let Ok((mut client, _)) = listener.accept().await {
-        let server = server.clone();
-        connections.spawn(async move {
-            let mut server = TcpStream::connect(server).await.expect("the database");
-            let _ = copy_bidirectional(&mut client, &mut server).await;
-        });
-    }
-}
 
 // A second thread forwards while the first waits for the server to start.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
