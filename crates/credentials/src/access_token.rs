@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_token_that_is_not_good_yet_is_refused() {
         let ours = tokens("first", None, "api");
-        let mut claims = serde_json::to_value(ours.verify(&token_of(&ours)).unwrap()).unwrap();
+        let mut claims = serde_json::to_value(claims()).unwrap();
         let now = Utc::now().timestamp();
         for (nbf, good) in [
             (json!(now - 60), true),
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_token_whose_header_must_be_understood_and_is_not_is_refused() {
         let ours = tokens("first", None, "api");
-        let claims = serde_json::to_value(ours.verify(&token_of(&ours)).unwrap()).unwrap();
+        let claims = serde_json::to_value(claims()).unwrap();
         for critical in [
             vec!["exp"],
             vec!["b64"],
