@@ -45,10 +45,15 @@ impl Reachability {
         self.0.borrow().clone()
     }
 
-    /// Waits until there was a look.
-    pub async fn first_look(&self) {
-        // The sender lives as long as `self`, so there is always an answer.
-        let _ = self.0.subscribe().wait_for(Option::is_some).await;
+    /// Looks once, and keeps what it sees.
+    pub async fn look(&self, dependency: &impl Reachable) {
+        let refusal = match timeout(DEADLINE, dependency.reach()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.detail().to_owned()),
+            Err(_) => Some(format!("no answer within {DEADLINE:?}")),
+        };
+        let at = Instant::now();
+        self.0.send_replace(Some(Seen { at, refusal }));
     }
 
     /// Refuses at once to ask a dependency that did not answer last.
@@ -71,21 +76,11 @@ impl Reachability {
                 () = stop.cancelled() => return,
                 _ = pauses.tick() => {}
             }
-            let refusal = tokio::select! {
+            tokio::select! {
                 () = stop.cancelled() => return,
-                refusal = look(&dependency) => refusal,
-            };
-            let at = Instant::now();
-            self.0.send_replace(Some(Seen { at, refusal }));
+                () = self.look(&dependency) => {}
+            }
         }
-    }
-}
-
-async fn look(dependency: &impl Reachable) -> Option<String> {
-    match timeout(DEADLINE, dependency.reach()).await {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(error.detail().to_owned()),
-        Err(_) => Some(format!("no answer within {DEADLINE:?}")),
     }
 }
 
@@ -96,7 +91,7 @@ mod tests {
     use super::*;
 
     /// Answers once, then hangs.
-    struct Freezing(Arc<AtomicUsize>);
+    struct Freezing(AtomicUsize);
 
     impl Reachable for Freezing {
         async fn reach(&self) -> Result<(), Error> {
@@ -114,15 +109,11 @@ mod tests {
             reachability.ensure_reachable("away").is_ok(),
             "nothing is known yet"
         );
-        let asked = Arc::<AtomicUsize>::default();
-        let work = reachability
-            .clone()
-            .watch(Freezing(asked.clone()), stop.clone());
-        let work = tokio::spawn(work);
-        reachability.first_look().await;
+        let freezing = Freezing(AtomicUsize::new(0));
+        reachability.look(&freezing).await;
         assert!(reachability.ensure_reachable("away").is_ok());
         let mut looks = reachability.0.subscribe();
-        looks.mark_unchanged();
+        let work = tokio::spawn(reachability.clone().watch(freezing, stop.clone()));
         looks.changed().await.unwrap();
         let error = reachability.ensure_reachable("away").unwrap_err();
         assert_eq!(

@@ -153,9 +153,11 @@ impl Parts {
         if settings.environment == Environment::Development {
             self.first_administrator(settings).await?;
         }
-        // So that whoever asks first is told what there is.
-        self.readiness.database.first_look().await;
-        self.readiness.nomad.first_look().await;
+        // What was seen before the database was prepared says nothing any more.
+        tokio::join!(
+            self.readiness.database.look(database),
+            self.readiness.nomad.look(&self.nomad)
+        );
         Ok(())
     }
 
