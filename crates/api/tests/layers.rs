@@ -40,7 +40,8 @@ fn named(text: &str) -> Vec<&'static str> {
                 !(character.is_alphanumeric() || "_:\"/-.".contains(character))
             });
             let after = &code[start + adapter.len()..];
-            is_whole && (after.starts_with("::") || after.starts_with(';'))
+            let imported = code[..start].ends_with("use ") && after.starts_with(';');
+            is_whole && (after.starts_with("::") || imported)
         })
     };
     ADAPTERS
@@ -140,6 +141,7 @@ fn a_name_is_found_as_a_path_and_as_an_import_and_not_within_another() {
     assert_eq!(named("use persistence::Database;"), ["persistence"]);
     assert_eq!(named("let x: nomad::Client;"), ["nomad"]);
     assert_eq!(named("use nomad;"), ["nomad"]);
+    assert_eq!(named("mod nomad;"), [""; 0]);
     assert_eq!(
         named("settings.nomad.addr; crate::nomad::x; nomad_services::y"),
         [""; 0]
