@@ -239,8 +239,21 @@ fn text(answer: &Answer) -> String {
         .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
         .collect();
     lines.sort();
-    let body = String::from_utf8_lossy(&answer.bytes);
-    format!("{}\n{}\n\n{body}", answer.status, lines.join("\n"))
+    let body = String::from_utf8_lossy(&answer.bytes).into_owned();
+    format!(
+        "{}\n{}\n\n{}",
+        answer.status,
+        lines.join("\n"),
+        without_ages(body)
+    )
+}
+
+/// How long ago something was is of the moment, too: a number of seconds that `/readyz` tells.
+fn without_ages(body: String) -> String {
+    match body.split_once(r#""seconds_ago":"#) {
+        Some((before, _)) => before.to_owned(),
+        None => body,
+    }
 }
 
 fn leaks(operation: &Operation, sent: &Sent, secrets: &[String], answer: &str) -> Vec<Finding> {
