@@ -1,4 +1,5 @@
-//! From settings to a running server and back: the one place where the parts are put together, and taken apart in order.
+//! From the parts of a server to a running process and back: its ports are opened, requests served, and all is taken apart in
+//! order.
 
 use std::{
     future::Future,
