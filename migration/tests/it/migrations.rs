@@ -2,7 +2,7 @@
 
 use embedded_postgres::test_database::TestDatabase;
 use migration::{Migrator, SchemaState};
-use sea_orm_migration::MigratorTrait;
+use sea_orm_migration::prelude::*;
 
 use crate::{address, catalogue::describe, connect};
 
@@ -145,4 +145,41 @@ async fn keys_that_something_is_encrypted_under_are_not_taken_back() {
             .await
             .unwrap()
     );
+}
+
+/// Fails half way.
+#[derive(DeriveMigrationName)]
+struct Half;
+
+#[async_trait::async_trait]
+impl MigrationTrait for Half {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let connection = manager.get_connection();
+        connection
+            .execute_unprepared("CREATE TABLE halves ()")
+            .await?;
+        connection.execute_unprepared("SELECT 1 / 0").await?;
+        Ok(())
+    }
+}
+
+struct Halves;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Halves {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(Half)]
+    }
+}
+
+#[tokio::test]
+async fn a_migration_that_fails_half_way_leaves_nothing() {
+    let database = TestDatabase::empty().await;
+    let address = address(&database.url());
+    let connection = postgres_connection::connect(&address).await.unwrap();
+    let refused = Halves::up(&connection, None).await.unwrap_err().to_string();
+    assert!(refused.contains("division by zero"), "{refused}");
+    assert!(!migration::has_table(&address, "halves").await.unwrap());
+    let pending = Halves::get_pending_migrations(&connection).await.unwrap();
+    assert_eq!(pending.len(), 1);
 }
