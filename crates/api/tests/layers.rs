@@ -9,9 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-const ADAPTERS: [&str; 5] = [
+const ADAPTERS: [&str; 7] = [
     "credentials",
+    "deployer",
     "embedded_postgres",
+    "migration",
     "nomad",
     "nomad_sim",
     "persistence",
