@@ -18,6 +18,7 @@ use tokio::sync::{Notify, watch};
 
 use super::{
     StartError,
+    bounded_read::bounded_read,
     database::{ChosenDatabase, check_isolation},
     encryption,
     orchestrator::Orchestrator,
@@ -88,7 +89,7 @@ impl Parts {
             auth.access_token_duration.get(),
         );
         let pool = database.pool(settings)?;
-        let store = pool.with_keyring(encryption::keyring(settings));
+        let store = pool.with_keyring(encryption::keyring_of_server(settings));
         let composition = Composition {
             settings,
             nomad: orchestrator.client(settings)?,
@@ -214,8 +215,8 @@ impl Parts {
         lifecycle.spawn(|stop| retention::run(store, stop));
         let (store, current) = (database.clone(), self.seal.clone());
         let (settings, pause) = (settings.clone(), settings.audit.seal_interval.get());
-        lifecycle
-            .spawn(move |stop| sealing::run(store, current, move || settings.seal(), pause, stop));
+        let read = bounded_read(move || settings.seal());
+        lifecycle.spawn(move |stop| sealing::run(store, current, read, pause, stop));
     }
 
     /// What the process does at one moment.

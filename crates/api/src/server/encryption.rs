@@ -9,6 +9,7 @@ use persistence::{
 };
 use tokio::time::sleep;
 
+use super::bounded_read::bounded_read;
 use crate::{
     readiness::Encryption,
     settings::{Environment, Settings, kept_secret},
@@ -21,6 +22,12 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub fn keyring(settings: &Settings) -> Keyring {
     let settings = settings.clone();
     Keyring::new(move || settings.encryption_keys())
+}
+
+/// The same, beside requests: none of them waits for a disk that hangs.
+pub fn keyring_of_server(settings: &Settings) -> Keyring {
+    let settings = settings.clone();
+    Keyring::new(bounded_read(move || settings.encryption_keys()))
 }
 
 /// Waits until there is a key, and it fits. Before, it only reads. `is_migrated` says whether the database has the tables

@@ -3,6 +3,7 @@
 
 pub mod agent;
 mod audit_seal;
+mod bounded_read;
 mod composition;
 pub mod database;
 pub mod encryption;

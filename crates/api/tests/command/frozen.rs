@@ -1,12 +1,19 @@
-//! A server whose database or Nomad accepts what it is sent and never answers: its probes answer all the same.
+//! A server whose database or Nomad accepts what it is sent and never answers, or whose disk hangs: its probes answer all the
+//! same.
 
+use std::{fs, thread, time::Duration};
+
+use nix::{
+    sys::{signal::Signal, stat::Mode},
+    unistd::mkfifo,
+};
 use reqwest::{Method, StatusCode};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::{
     door::Door,
-    process::Server,
+    process::{ENCRYPTION_KEY, Server},
     production::{Person, Surroundings},
 };
 
@@ -19,7 +26,7 @@ async fn probed(server: &Server, status: &str) -> Value {
         if body["status"] == status {
             return body;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -85,4 +92,35 @@ async fn a_frozen_database_is_shown_before_a_request_that_waits_for_it_is_over()
     probed(&server, "ready").await;
     waiting.await.expect("no panic");
     assert_eq!(ada.get("/services").await["total"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_frozen_disk_keeps_no_probe_from_its_answer_and_nobody_from_signing_up() {
+    let surroundings = Surroundings::new().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let keys = folder.path().join("keys");
+    fs::write(&keys, ENCRYPTION_KEY).expect("the keys");
+    let server = surroundings.start(&[
+        ("ENCRYPTION_KEY", ""),
+        ("ENCRYPTION_KEY_FILE", keys.to_str().expect("a path")),
+        ("NOMAD_SERVICES__AUDIT__SEAL_INTERVAL", "100ms"),
+    ]);
+    probed(&server, "ready").await;
+
+    // A pipe into which nobody writes is opened by nobody who reads.
+    fs::remove_file(&keys).expect("the keys");
+    mkfifo(&keys, Mode::S_IRWXU).expect("a pipe");
+    // Each has a data key made, and there are more of them than threads that answer.
+    let threads = thread::available_parallelism().expect("a number").get();
+    let registered = async {
+        for number in 0..2 * threads {
+            Person::register(&server, &format!("ada{number}")).await;
+        }
+    };
+    let registered = tokio::time::timeout(Duration::from_secs(60), registered).await;
+    assert!(registered.is_ok(), "whoever registers waits for the disk");
+    for _ in 0..2 * threads {
+        probed(&server, "ready").await;
+    }
+    assert_eq!(server.terminate(Signal::SIGTERM), Some(0));
 }

@@ -5,6 +5,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use domain::{
@@ -14,10 +15,16 @@ use domain::{
 };
 use hcl::Body;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::{CONFIG, outline::outline, refused};
 
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// How long the disk may take for a file. A change of a service has its transaction open meanwhile.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+const RETRY_AFTER: Duration = Duration::from_secs(5);
 
 /// Those of [`JOB_FILE_VARIABLES`] that no configuration tells.
 pub(super) const KNOWN_WHEN_DEPLOYED: [&str; 3] = ["service_id", "service_name", "tenant_id"];
@@ -49,8 +56,13 @@ impl JobFiles {
     /// The file of this name.
     ///
     /// # Errors
-    /// Invalid where there is none, naming those there are, or where it is no HCL of one job.
+    /// Invalid where there is none, naming those there are, or where it is no HCL of one job; `job_files_unavailable` where the
+    /// disk hangs.
     pub async fn read(&self, name: &str) -> Result<JobFile, Error> {
+        in_time(self.read_all(name)).await
+    }
+
+    async fn read_all(&self, name: &str) -> Result<JobFile, Error> {
         let invalid = |code, detail| refused(format!("{CONFIG}/nomad_job_file"), code, detail);
         check_job_file(name).map_err(|violation| invalid(violation.code, violation.detail))?;
         let path = self.folder.join(name);
@@ -80,6 +92,17 @@ impl JobFiles {
             names => format!("there is no such file; there are {}", names.join(", ")),
         }
     }
+}
+
+async fn in_time<T>(reading: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    timeout(DEADLINE, reading).await.unwrap_or_else(|_| {
+        let detail = "the folder of job files does not answer at the moment";
+        Err(Error::unavailable(
+            "job_files_unavailable",
+            detail,
+            RETRY_AFTER,
+        ))
+    })
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -301,6 +324,13 @@ mod tests {
             "service_id": uuid::Uuid::nil(), "memory": 300, "environment": {"A": "1"}, "DB_NAME": "mine"
         });
         assert_eq!(Value::Object(variables), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_hangs_is_given_up() {
+        let hanging = in_time(std::future::pending::<Result<(), Error>>());
+        let error = hanging.await.unwrap_err();
+        assert_eq!(error.code(), "job_files_unavailable");
     }
 
     #[tokio::test]
