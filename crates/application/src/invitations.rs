@@ -135,7 +135,8 @@ where
     ///
     /// # Errors
     /// `invalid_invitation` for a token that is unknown, used, expired or taken back, or whose maker may not invite any more;
-    /// `email_taken`, `username_taken`, what is wrong with the password, and those of [`Transaction::once`](domain::ports::Transaction::once).
+    /// `email_taken`, `username_taken`, what is wrong with the password, and those of
+    /// [`Transaction::once`](domain::ports::Transaction::once).
     pub async fn accept(
         &self,
         origin: Origin,

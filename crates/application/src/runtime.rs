@@ -63,7 +63,8 @@ where
 }
 
 impl<S, O> RunningServices<S, O> {
-    /// `reachability` is what was seen last of the orchestrator. Every job is in `namespace`; at most `max_followers` logs are followed at once.
+    /// `reachability` is what was seen last of the orchestrator. Every job is in `namespace`; at most `max_followers` logs are
+    /// followed at once.
     pub fn new(
         store: S,
         (orchestrator, reachability): (O, Reachability),

@@ -6,8 +6,8 @@ use crate::Violation;
 
 const MAX_SOURCE: usize = 63;
 
-/// A volume as `source:target` has it, with `:ro` or `:rw` behind it where it says so. The source names a volume of the service, never a path of the host, although
-/// the older form with a leading slash is read, too.
+/// A volume as `source:target` has it, with `:ro` or `:rw` behind it where it says so. The source names a volume of the
+/// service, never a path of the host, although the older form with a leading slash is read, too.
 ///
 /// ```
 /// use nomad_services_domain::service_config::VolumeMount;
