@@ -30,7 +30,7 @@ use clap::{Parser, Subcommand};
 #[command(name = "nomad-services", version, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done, 1 failed, 2 used wrongly.")]
 pub struct Arguments {
-    /// The folder with default.toml and <environment>.toml; what is absent there is built in.
+    /// The folder with default.toml and `<environment>.toml`; what is absent there is built in.
     #[arg(long, global = true, value_name = "FOLDER", default_value = "config")]
     config_directory: PathBuf,
     /// Print the answer as one JSON document, for programs.
