@@ -1,7 +1,11 @@
 //! Access tokens: JWTs (RFC 7519) signed with HS256, in the profile of RFC 9068. They say who calls; what the caller may do
 //! is read from the database at each request.
 
-use std::time::Duration;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
 use domain::{
@@ -18,6 +22,9 @@ const TYPE: &str = "at+jwt";
 
 /// Tolerated difference between the clocks of two replicas, in seconds.
 const LEEWAY: u64 = 5;
+
+/// More tokens than are used at once; a bound all the same.
+const REMEMBERED: usize = 20_000;
 
 /// What an access token says; see [`AccessClaims`].
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -42,6 +49,8 @@ pub struct SignedTokens {
     duration: Duration,
     signing: (String, EncodingKey),
     verifying: Vec<(String, DecodingKey)>,
+    /// What good tokens say, by their digests, so that no token stands in memory for longer than its request.
+    verified: Arc<Mutex<HashMap<[u8; 32], AccessClaims>>>,
 }
 
 impl std::fmt::Debug for SignedTokens {
@@ -74,7 +83,50 @@ impl SignedTokens {
             duration,
             signing: (key_id(bytes), EncodingKey::from_secret(bytes)),
             verifying,
+            verified: Arc::default(),
         }
+    }
+
+    /// What a token says that was good when it was last shown, and has not expired since: nothing else about it changes.
+    fn remembered(&self, digest: &[u8; 32]) -> Option<AccessClaims> {
+        let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        let claims = verified.get(digest)?;
+        (Utc::now() - Duration::from_secs(LEEWAY) < claims.expires_at).then_some(*claims)
+    }
+
+    fn remember(&self, digest: [u8; 32], claims: AccessClaims) {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.len() >= REMEMBERED {
+            verified.clear();
+        }
+        verified.insert(digest, claims);
+    }
+
+    fn checked(&self, token: &str) -> Result<AccessClaims, Error> {
+        let refused = |error| Error::unauthenticated().with_source(error);
+        let header = jsonwebtoken::decode_header(token).map_err(refused)?;
+        let key = self
+            .verifying
+            .iter()
+            .find(|(id, _)| header.kid.as_ref() == Some(id));
+        // What `crit` names must be understood (RFC 7515, section 4.1.11), and we understand no extension.
+        let (Some((_, key)), Some(TYPE), None) = (key, header.typ.as_deref(), header.crit) else {
+            return Err(Error::unauthenticated());
+        };
+        let mut validation = Validation::new(Algorithm::HS256);
+        validation.leeway = LEEWAY;
+        validation.validate_nbf = true;
+        validation.set_issuer(&[&self.issuer]);
+        validation.set_audience(&[&self.audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        let token = jsonwebtoken::decode::<Claims>(token, key, &validation).map_err(refused)?;
+        let expires_at = DateTime::from_timestamp(token.claims.exp, 0);
+        Ok(AccessClaims {
+            expires_at: expires_at.ok_or_else(Error::unauthenticated)?,
+            user: token.claims.sub,
+            tenant: token.claims.tid,
+            session: token.claims.sid,
+        })
     }
 }
 
@@ -108,30 +160,13 @@ impl AccessTokens for SignedTokens {
     }
 
     fn verify(&self, token: &str) -> Result<AccessClaims, Error> {
-        let refused = |error| Error::unauthenticated().with_source(error);
-        let header = jsonwebtoken::decode_header(token).map_err(refused)?;
-        let key = self
-            .verifying
-            .iter()
-            .find(|(id, _)| header.kid.as_ref() == Some(id));
-        // What `crit` names must be understood (RFC 7515, section 4.1.11), and we understand no extension.
-        let (Some((_, key)), Some(TYPE), None) = (key, header.typ.as_deref(), header.crit) else {
-            return Err(Error::unauthenticated());
-        };
-        let mut validation = Validation::new(Algorithm::HS256);
-        validation.leeway = LEEWAY;
-        validation.validate_nbf = true;
-        validation.set_issuer(&[&self.issuer]);
-        validation.set_audience(&[&self.audience]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
-        let token = jsonwebtoken::decode::<Claims>(token, key, &validation).map_err(refused)?;
-        let expires_at = DateTime::from_timestamp(token.claims.exp, 0);
-        Ok(AccessClaims {
-            expires_at: expires_at.ok_or_else(Error::unauthenticated)?,
-            user: token.claims.sub,
-            tenant: token.claims.tid,
-            session: token.claims.sid,
-        })
+        let digest = Sha256::digest(token).into();
+        if let Some(claims) = self.remembered(&digest) {
+            return Ok(claims);
+        }
+        let claims = self.checked(token)?;
+        self.remember(digest, claims);
+        Ok(claims)
     }
 }
 
@@ -181,6 +216,33 @@ mod tests {
         let old = token_of(&tokens("first", None, "api"));
         assert!(tokens("second", Some("first"), "api").verify(&old).is_ok());
         assert!(tokens("second", None, "api").verify(&old).is_err());
+    }
+
+    #[test]
+    fn what_is_remembered_of_a_token_counts_until_it_expires() {
+        let tokens = tokens("first", None, "api");
+        let token = token_of(&tokens);
+        let claims = tokens.verify(&token).unwrap();
+        assert_eq!(tokens.verify(&token).unwrap(), claims);
+
+        let expired = AccessClaims {
+            expires_at: Utc::now() - Duration::from_secs(LEEWAY + 1),
+            ..claims
+        };
+        let forged = Sha256::digest(b"not a token").into();
+        tokens.remember(forged, expired);
+        assert!(tokens.verify("not a token").is_err());
+        assert_eq!(tokens.verify(&token).unwrap(), claims);
+    }
+
+    #[test]
+    fn tokens_are_forgotten_before_they_are_too_many() {
+        let tokens = tokens("first", None, "api");
+        let claims = tokens.verify(&token_of(&tokens)).unwrap();
+        for number in 0..REMEMBERED + 2 {
+            tokens.remember(Sha256::digest(number.to_le_bytes()).into(), claims);
+        }
+        assert!(tokens.verified.lock().unwrap().len() <= REMEMBERED);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! signed and verified. Both implement ports of the domain.
 
 mod access_token;
+mod argon;
 mod password;
 
 pub use access_token::SignedTokens;

@@ -3,10 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use argon2::{
-    Algorithm, Argon2, Params, Version,
-    password_hash::{self, PasswordHasher as _, PasswordVerifier as _, phc::PasswordHash},
-};
+use argon2::{Params, password_hash::phc::PasswordHash};
 use domain::{
     Error,
     password::{Password, normalised},
@@ -14,6 +11,8 @@ use domain::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::argon::Argon;
 
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 const QUEUE_DEADLINE: Duration = Duration::from_secs(15);
@@ -48,7 +47,7 @@ pub struct Load {
 /// Hashes and verifies passwords off the request's thread.
 #[derive(Clone, Debug)]
 pub struct Passwords {
-    argon2: Argon2<'static>,
+    argon: Argon,
     slots: Arc<Semaphore>,
     queue: Arc<Semaphore>,
     concurrency: usize,
@@ -70,12 +69,12 @@ impl Passwords {
             None,
         )
         .map_err(|error| Error::internal(error.to_string()))?;
-        let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
-        let nobody = hash(&argon2, &uuid::Uuid::new_v4().to_string())?;
+        let argon = Argon::new(params);
+        let nobody = argon.hash(uuid::Uuid::new_v4().as_bytes())?;
         let concurrency = parameters.concurrency;
         let places = concurrency + parameters.queue;
         Ok(Self {
-            argon2,
+            argon,
             slots: Arc::new(Semaphore::new(concurrency)),
             queue: Arc::new(Semaphore::new(places)),
             concurrency,
@@ -115,23 +114,16 @@ impl Passwords {
 
 impl PasswordHasher for Passwords {
     async fn hash(&self, password: &Password) -> Result<String, Error> {
-        let (argon2, password) = (self.argon2.clone(), secret(password));
-        self.run(move || hash(&argon2, &normalised(password.expose_secret())))
+        let (argon, password) = (self.argon.clone(), secret(password));
+        self.run(move || argon.hash(normalised(password.expose_secret()).as_bytes()))
             .await
     }
 
     async fn verify(&self, password: &Password, stored: Option<String>) -> Result<Verdict, Error> {
-        let (argon2, password) = (self.argon2.clone(), secret(password));
+        let (argon, password) = (self.argon.clone(), secret(password));
         let nobody = self.nobody.clone();
-        self.run(move || {
-            judge(
-                &argon2,
-                password.expose_secret(),
-                stored.as_deref(),
-                &nobody,
-            )
-        })
-        .await
+        self.run(move || judge(&argon, password.expose_secret(), stored.as_deref(), &nobody))
+            .await
     }
 }
 
@@ -140,73 +132,51 @@ fn secret(password: &Password) -> SecretString {
     password.expose().into()
 }
 
-fn hash(argon2: &Argon2<'_>, password: &str) -> Result<String, Error> {
-    argon2
-        .hash_password(password.as_bytes())
-        .map(|hash| hash.to_string())
-        .map_err(|error| Error::internal(error.to_string()))
-}
-
 /// What is to be said about `password`, after one verification: against `nobody`'s hash where `stored` is none.
 fn judge(
-    argon2: &Argon2<'_>,
+    argon: &Argon,
     password: &str,
     stored: Option<&str>,
     nobody: &str,
 ) -> Result<Verdict, Error> {
     let normal = normalised(password);
-    let compared = stored.and_then(|stored| Some((verify(argon2, &normal, stored)?, stored)));
+    let compared = stored.and_then(|stored| Some((verify(argon, &normal, stored)?, stored)));
     if let (Some((false, stored)), true) = (compared, normal != password) {
         // Hashed before passwords were normalised. Whoever types such a password waits for two verifications, whether or
         // not there is anybody by that name.
-        return match verify(argon2, password, stored) {
-            Some(true) => hash(argon2, &normal).map(Verdict::Outdated),
+        return match verify(argon, password, stored) {
+            Some(true) => argon.hash(normal.as_bytes()).map(Verdict::Outdated),
             _ => Ok(Verdict::Wrong),
         };
     }
     match compared {
         None => {
-            verify(argon2, &normal, nobody);
+            verify(argon, &normal, nobody);
             if normal != password {
-                verify(argon2, password, nobody);
+                verify(argon, password, nobody);
             }
             Ok(Verdict::Wrong)
         }
         Some((false, _)) => Ok(Verdict::Wrong),
-        Some((true, stored)) if is_current(argon2, stored) => Ok(Verdict::Right),
-        Some((true, _)) => hash(argon2, &normal).map(Verdict::Outdated),
+        Some((true, stored)) if is_current(argon, stored) => Ok(Verdict::Right),
+        Some((true, _)) => argon.hash(normal.as_bytes()).map(Verdict::Outdated),
     }
 }
 
 /// Whether `password` fits `stored`; `None` where that is no hash, so that there was nothing to compute.
-fn verify(argon2: &Argon2<'_>, password: &str, stored: &str) -> Option<bool> {
+fn verify(argon: &Argon, password: &str, stored: &str) -> Option<bool> {
     let fits = if stored.starts_with("$2") {
         // Computed for a longer password as well, so that refusing it takes the same work.
         bcrypt::verify(password, stored).ok()? && password.len() <= BCRYPT_LIMIT
     } else {
-        let stored = PasswordHash::new(stored).ok()?;
-        // Without these it would be called wrong at once.
-        stored.salt.as_ref().and(stored.hash.as_ref())?;
-        match argon2.verify_password(password.as_bytes(), &stored) {
-            Ok(()) => true,
-            Err(password_hash::Error::PasswordInvalid) => false,
-            Err(_) => return None,
-        }
+        argon.fits(password.as_bytes(), &PasswordHash::new(stored).ok()?)?
     };
     metrics::counter!("nomad_services_password_verifications_total").increment(1);
     Some(fits)
 }
 
-fn is_current(argon2: &Argon2<'_>, stored: &str) -> bool {
-    let Ok(stored) = PasswordHash::new(stored) else {
-        return false;
-    };
-    let wanted = argon2.params();
-    stored.algorithm.as_str() == "argon2id"
-        && Params::try_from(&stored).is_ok_and(|params| {
-            (params.m_cost(), params.t_cost(), params.p_cost())
-                == (wanted.m_cost(), wanted.t_cost(), wanted.p_cost())
-        })
+fn is_current(argon: &Argon, stored: &str) -> bool {
+    PasswordHash::new(stored).is_ok_and(|stored| argon.is_current(&stored))
 }
 
 #[cfg(test)]
@@ -273,7 +243,7 @@ mod tests {
     #[test]
     fn whatever_is_stored_a_sign_in_takes_one_verification() {
         let hasher = hasher(1, 1);
-        let argon2 = hash(&hasher.argon2, "correct horse").unwrap();
+        let argon2 = hasher.argon.hash(b"correct horse").unwrap();
         let bcrypt = bcrypt::hash("correct horse", 4).unwrap();
         let too_long = "x".repeat(BCRYPT_LIMIT + 1);
         for (password, stored) in [
@@ -293,7 +263,7 @@ mod tests {
         ] {
             let recorder = PrometheusBuilder::new().build_recorder();
             metrics::with_local_recorder(&recorder, || {
-                judge(&hasher.argon2, password, stored, &hasher.nobody).unwrap()
+                judge(&hasher.argon, password, stored, &hasher.nobody).unwrap()
             });
             let counted = recorder.handle().render();
             let one = "\nnomad_services_password_verifications_total 1\n";
@@ -320,7 +290,7 @@ mod tests {
     async fn a_hash_from_before_passwords_were_normalised_verifies_and_is_replaced() {
         let decomposed = "gru\u{308}n";
         let hasher = hasher(1, 1);
-        let stored = hash(&hasher.argon2, decomposed).unwrap();
+        let stored = hasher.argon.hash(decomposed.as_bytes()).unwrap();
         let verdict = hasher.verify(&typed(decomposed), Some(stored)).await;
         let Ok(Verdict::Outdated(replacement)) = verdict else {
             panic!("{verdict:?}")
