@@ -2,11 +2,17 @@
 
 use std::{error::Error as _, io, time::Duration};
 
+use futures::{FutureExt, future::BoxFuture};
 use tokio::time::timeout;
-use tokio_postgres::{Client, Config, Error, error::SqlState};
+use tokio_postgres::{Client, Config, error::SqlState};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::{Address, address::Place, tls};
+use crate::{
+    Address,
+    address::Place,
+    session::{self, OpeningError, Session, SessionError},
+    tls,
+};
 
 /// How long a server may take where the address does not say it.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -73,23 +79,44 @@ impl Connector {
         })
     }
 
-    /// A connection to the first server that answers as the address asks for. It ends when the client is dropped. Must be
-    /// called inside a tokio runtime.
+    /// The driver's own connection to the first server that answers as the address asks for. It ends when the client is
+    /// dropped. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// No server answers in its time, or one refuses.
     pub async fn connect(&self) -> Result<Client, ConnectError> {
+        let connecting = self.first(|config| {
+            let connecting = config.connect(self.tls.clone());
+            async move { Ok(connecting.await?) }.boxed()
+        });
+        let (client, connection) = connecting.await?;
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a database connection ended");
+            }
+        });
+        Ok(client)
+    }
+
+    /// A session with the first server that answers as the address asks for. Must be called inside a tokio runtime. The server
+    /// keeps what it has parsed for the session where `keeps_statements`; behind a pooler that knows nothing of that, it can't.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn session(&self, keeps_statements: bool) -> Result<Session, ConnectError> {
+        self.first(|config| session::open(config, &self.tls, keeps_statements).boxed())
+            .await
+    }
+
+    /// What `open` makes of the first place where it works.
+    async fn first<'a, T>(
+        &'a self,
+        open: impl Fn(&'a Config) -> BoxFuture<'a, Result<T, OpeningError>>,
+    ) -> Result<T, ConnectError> {
         let mut reasons = Vec::with_capacity(self.attempts.len());
         for (place, config) in &self.attempts {
-            let reason = match timeout(self.timeout, config.connect(self.tls.clone())).await {
-                Ok(Ok((client, session))) => {
-                    tokio::spawn(async move {
-                        if let Err(error) = session.await {
-                            tracing::debug!(%error, "a database connection ended");
-                        }
-                    });
-                    return Ok(client);
-                }
+            let reason = match timeout(self.timeout, open(config)).await {
+                Ok(Ok(opened)) => return Ok(opened),
                 Ok(Err(error)) if !may_pass(&error) => {
                     return Err(ConnectError::Refused {
                         address: place.to_string(),
@@ -112,15 +139,16 @@ impl Connector {
 }
 
 /// Whether another server, or this one later, may answer.
-fn may_pass(error: &Error) -> bool {
-    let passing = [
-        SqlState::ADMIN_SHUTDOWN,
-        SqlState::CANNOT_CONNECT_NOW,
-        SqlState::CRASH_SHUTDOWN,
-        SqlState::TOO_MANY_CONNECTIONS,
-    ];
+fn may_pass(error: &OpeningError) -> bool {
+    let error = match error {
+        OpeningError::Driver(error) => error,
+        OpeningError::Session(SessionError::Refused(refusal)) => return passes(&refusal.code),
+        OpeningError::Unreachable(_) | OpeningError::Session(_) | OpeningError::Unwanted(_) => {
+            return true;
+        }
+    };
     match error.code() {
-        Some(code) => passing.contains(code),
+        Some(code) => passes(code),
         None => {
             // A certificate that is not trusted is invalid data.
             let source = error
@@ -132,8 +160,21 @@ fn may_pass(error: &Error) -> bool {
     }
 }
 
+fn passes(code: &SqlState) -> bool {
+    let passing = [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::TOO_MANY_CONNECTIONS,
+    ];
+    passing.contains(code)
+}
+
 /// With what is behind it, which the driver leaves out.
-fn reason(error: &Error) -> String {
+fn reason(error: &OpeningError) -> String {
+    let OpeningError::Driver(error) = error else {
+        return error.to_string();
+    };
     match (error.as_db_error(), error.source()) {
         (Some(refused), _) => refused.message().to_owned(),
         (None, Some(source)) => format!("{error}: {source}"),
