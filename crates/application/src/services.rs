@@ -119,12 +119,15 @@ where
         if let Some(config) = &patch.config {
             self.jobs.check_config(config).await?;
         }
-        let config = patch.config.as_ref().unwrap_or(&service.config);
+        let reservation = match &patch.config {
+            Some(config) => config.reservation(),
+            None => service.config.read()?.reservation(),
+        };
         let candidate = Candidate {
             id: Some(id),
             name: patch.name.as_deref().unwrap_or(&service.name),
             service_type: service.service_type,
-            reservation: config.reservation(),
+            reservation,
         };
         admit(&candidate, &admission)?;
         transaction.update_service(&current, patch).await

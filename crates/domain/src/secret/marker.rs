@@ -29,7 +29,7 @@ pub fn mask(config: &mut Value, holder: Holder) {
     mask_sealed(config);
 }
 
-fn mask_sealed(value: &mut Value) {
+pub(super) fn mask_sealed(value: &mut Value) {
     match value {
         Value::Object(fields) if fields.contains_key(SEALED) => *value = MARKER.into(),
         Value::Object(fields) => fields.values_mut().for_each(mask_sealed),

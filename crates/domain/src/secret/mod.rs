@@ -6,6 +6,7 @@ mod marker;
 mod places;
 mod redact;
 mod sealed;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +19,8 @@ pub use sealed::{
     Cipher, KeyId, Place, Row, SEALED, Sealed, open, open_all, open_text, seal, seal_all,
     sealed_keys,
 };
+
+pub use shown::ShownConfig;
 
 use crate::Result;
 

@@ -13,7 +13,9 @@ pub use input::{
 };
 pub use status::ServiceStatus;
 
-use crate::{Error, Result, ServiceConfig, ServiceId, TenantId, UserId, text_enum::text_enum};
+use crate::{
+    Error, Result, ServiceId, TenantId, UserId, secret::ShownConfig, text_enum::text_enum,
+};
 
 text_enum! {
     /// What kind of service it is. A tenant has at most one of each.
@@ -48,8 +50,8 @@ pub struct Service {
     pub status: ServiceStatus,
     /// For people.
     pub description: Option<String>,
-    /// What it runs, with the [marker](crate::secret::MARKER) in place of secret values.
-    pub config: ServiceConfig,
+    /// What it runs.
+    pub config: ShownConfig,
     /// Who made it.
     pub created_by: UserId,
     /// When it was made.
@@ -92,7 +94,7 @@ pub struct OpenService<Config> {
 }
 
 /// Which services to list.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ServiceFilter {
     /// Of this type.
     pub service_type: Option<ServiceType>,
