@@ -6,7 +6,8 @@ use domain::{
     service_config::Reservation,
 };
 use entity::{Stored, tenant};
-use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement, prelude::Uuid};
+use postgres_connection::Row;
+use sea_orm::{DbBackend, FromQueryResult, Statement, prelude::Uuid};
 
 use crate::{
     rows::{first, missing, read},
@@ -68,9 +69,9 @@ pub(crate) fn statements() -> [Statement; 3] {
 }
 
 pub(crate) fn admission(
-    tenant: &[QueryResult],
-    services: &[QueryResult],
-    purging: &[QueryResult],
+    tenant: &[Row],
+    services: &[Row],
+    purging: &[Row],
 ) -> Result<Admission, Error> {
     let tenant: Option<tenant::Model> = first(tenant)?;
     let tenant = tenant.ok_or_else(Error::unauthenticated)?;
@@ -84,7 +85,7 @@ pub(crate) fn admission(
     })
 }
 
-fn admitted(row: &QueryResult) -> Result<AdmittedService, Error> {
+fn admitted(row: &Row) -> Result<AdmittedService, Error> {
     let running = running(row)?;
     let row: Admitted = read(row)?;
     let config = row.config.ok_or_else(|| missing("config"))?;
@@ -98,7 +99,7 @@ fn admitted(row: &QueryResult) -> Result<AdmittedService, Error> {
     })
 }
 
-fn running(row: &QueryResult) -> Result<Reservation, Error> {
+fn running(row: &Row) -> Result<Reservation, Error> {
     let row: Running = read(row)?;
     let part = |part: Option<i32>| u32::try_from(part.unwrap_or(0)).map_err(Error::internal);
     Ok(Reservation {

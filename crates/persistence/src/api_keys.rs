@@ -12,8 +12,9 @@ use domain::{
     page::{Page, PageRequest},
     policy::Actor,
 };
+use postgres_connection::Row;
 use sea_orm::{
-    FromQueryResult, QueryResult, Statement,
+    FromQueryResult, Statement,
     prelude::{DateTime as Timestamp, Uuid},
 };
 
@@ -26,7 +27,7 @@ use crate::{
 };
 
 #[derive(FromQueryResult)]
-struct Row {
+struct KeyRow {
     id: Uuid,
     name: String,
     public_id: String,
@@ -107,8 +108,8 @@ fn texts<T: ToString>(values: impl IntoIterator<Item = T>) -> Vec<String> {
     values.into_iter().map(|value| value.to_string()).collect()
 }
 
-fn key(row: &QueryResult) -> Result<ApiKey, Error> {
-    let row: Row = read(row)?;
+fn key(row: &Row) -> Result<ApiKey, Error> {
+    let row: KeyRow = read(row)?;
     let time = |time: Option<Timestamp>| time.map(|time| time.and_utc());
     Ok(ApiKey {
         id: row.id,
@@ -126,11 +127,11 @@ fn key(row: &QueryResult) -> Result<ApiKey, Error> {
     })
 }
 
-fn found(rows: &[QueryResult]) -> Result<Option<ApiKey>, Error> {
+fn found(rows: &[Row]) -> Result<Option<ApiKey>, Error> {
     rows.first().map(key).transpose()
 }
 
-fn one(rows: &[QueryResult]) -> Result<ApiKey, Error> {
+fn one(rows: &[Row]) -> Result<ApiKey, Error> {
     found(rows)?.ok_or_else(|| Error::not_found("API key"))
 }
 

@@ -8,10 +8,11 @@ use domain::{
     page::{Page, PageRequest},
     policy::Actor,
 };
-use entity::audit_log::{COLUMN, Column, Entity, Model};
+use entity::audit_log::{COLUMN, Column, Entity};
+use postgres_connection::Row;
 use sea_orm::{
-    Condition, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QueryTrait,
-    Statement, prelude::Uuid,
+    Condition, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryTrait, Statement,
+    prelude::Uuid,
 };
 use transparency_log::{
     Hash, Leaf,
@@ -22,7 +23,7 @@ use crate::{
     TenantRead,
     audit_seal::{hashes, hashes_at, log_id, signed, unsigned},
     page,
-    rows::{first, missing, read, timestamp},
+    rows::{column, first, missing, read, timestamp},
 };
 
 #[derive(FromQueryResult)]
@@ -55,18 +56,21 @@ const SEALED: &str = "SELECT audit_logs.*, leaf_index \
          AND ($7::timestamp IS NULL OR audit_logs.created_at < $7) \
      ORDER BY leaf_index LIMIT $8";
 
-pub(crate) fn audit_log(row: &QueryResult) -> Result<AuditLog, Error> {
-    let row: Model = read(row)?;
+/// What a list of the trail is ordered by.
+const KEY: (Column, Column) = (Column::CreatedAt, Column::Id);
+
+pub(crate) fn audit_log(row: &Row) -> Result<AuditLog, Error> {
+    let tenant: Option<Uuid> = column(row, "tenant_id")?;
     Ok(AuditLog {
-        id: row.id,
-        user_id: UserId(row.user_id),
-        tenant_id: row.tenant_id.map(TenantId),
-        action: row.action,
-        resource: row.resource,
-        details: row.details,
-        ip_address: row.ip_address,
-        user_agent: row.user_agent,
-        created_at: timestamp(row.created_at)?,
+        id: column(row, "id")?,
+        user_id: UserId(column(row, "user_id")?),
+        tenant_id: tenant.map(TenantId),
+        action: column(row, "action")?,
+        resource: column(row, "resource")?,
+        details: column(row, "details")?,
+        ip_address: column(row, "ip_address")?,
+        user_agent: column(row, "user_agent")?,
+        created_at: timestamp(column(row, "created_at")?)?,
     })
 }
 
@@ -75,7 +79,7 @@ fn newest() -> Statement {
 }
 
 /// The size of the newest tree.
-fn size(rows: &[QueryResult]) -> Result<u64, Error> {
+fn size(rows: &[Row]) -> Result<u64, Error> {
     let newest: Option<Newest> = first(rows)?;
     newest.map_or(Ok(0), |newest| unsigned(newest.tree_size))
 }
@@ -108,8 +112,8 @@ pub(crate) fn sealed(
 pub(crate) struct Leaves(Vec<(u64, AuditLog)>);
 
 impl Leaves {
-    pub(crate) fn of(rows: &[QueryResult]) -> Result<Self, Error> {
-        let leaf = |row: &QueryResult| {
+    pub(crate) fn of(rows: &[Row]) -> Result<Self, Error> {
+        let leaf = |row: &Row| {
             let place: Place = read(row)?;
             Ok((unsigned(place.leaf_index)?, audit_log(row)?))
         };
@@ -145,8 +149,8 @@ impl AuditLogReads for TenantRead {
         request: PageRequest,
     ) -> Result<(Actor, Page<AuditLog>), Error> {
         let select = Entity::find().filter(condition(filter));
-        let statements = page::statements(select, (Column::CreatedAt, Column::Id), request);
-        let (actor, [list, count]) = self.fetch(statements).await?;
+        let [list, count] = page::statements(select, KEY, request);
+        let (actor, [list, count]) = self.fetch([list, count]).await?;
         let page = page::read(&list, &count, request, audit_log)?;
         Ok((actor, page))
     }

@@ -8,7 +8,8 @@ use domain::{
     Acting, AuditLog, Error, Result, SystemPurpose, TenantId,
     audit_log::{Log, Waiting, ports::AuditSealing},
 };
-use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement, prelude::Uuid};
+use postgres_connection::Row;
+use sea_orm::{DbBackend, FromQueryResult, Statement, prelude::Uuid};
 use serde_json::json;
 use transparency_log::{Checkpoint, Hash, Leaf, LogKeys, Origin, Tree, leaf, tree::Hashes};
 
@@ -136,7 +137,7 @@ pub(crate) fn hashes_at(log: Log, positions: &[u64]) -> Result<Statement> {
     ))
 }
 
-pub(crate) fn hashes(rows: &[QueryResult]) -> Result<Hashes> {
+pub(crate) fn hashes(rows: &[Row]) -> Result<Hashes> {
     let mut hashes = Hashes::default();
     for row in rows {
         let StoredHash { position, hash } = read(row)?;

@@ -8,10 +8,11 @@ use domain::{
     api_key::Network,
     policy::{Action, Actor, Resource, authorise},
 };
-use sea_orm::{DbBackend, FromQueryResult, QueryResult, Statement, prelude::Uuid};
+use postgres_connection::Row;
+use sea_orm::{DbBackend, FromQueryResult, Statement, prelude::Uuid};
 use serde_json::json;
 
-use crate::rows::first;
+use crate::rows::{column, first};
 
 /// A session lives as long as one of its tokens is neither used nor revoked.
 const OF_SESSION: &str = "SELECT u.role, u.tenant_id, NULL::text[] AS scopes, NULL::text[] AS allowed_networks \
@@ -27,14 +28,6 @@ const OF_API_KEY: &str = "SELECT u.role, k.tenant_id, g.scopes, g.allowed_networ
      WHERE k.id = $2 AND u.id = $1 AND u.is_active AND t.is_active AND k.is_active \
        AND (k.expires_at IS NULL OR k.expires_at > CURRENT_TIMESTAMP) \
        AND (k.key = $3 OR (g.previous_key = $3 AND g.previous_valid_until > CURRENT_TIMESTAMP))";
-
-#[derive(FromQueryResult)]
-struct Standing {
-    role: String,
-    tenant_id: Option<Uuid>,
-    scopes: Option<Vec<String>>,
-    allowed_networks: Option<Vec<String>>,
-}
 
 /// Only where the caller is a platform administrator and the tenant exists, the transaction gets that tenant, and its event;
 /// without an action, no event. Nested, because that is the order in which they have to happen.
@@ -73,7 +66,7 @@ pub(crate) fn statement(user: UserId, credential: &Credential) -> Statement {
 }
 
 /// The caller of a tenant's transaction; row-level security has kept it to that tenant.
-pub(crate) fn member(scope: &TenantScope, rows: &[QueryResult]) -> Result<Actor, Error> {
+pub(crate) fn member(scope: &TenantScope, rows: &[Row]) -> Result<Actor, Error> {
     let actor = actor(scope.user, &scope.origin, rows)?;
     if actor.tenant != Some(scope.tenant) {
         return Err(Error::unauthenticated());
@@ -107,7 +100,7 @@ pub(crate) fn of_inspection(scope: &TenantScope, inspection: &Inspection) -> Sta
 pub(crate) fn inspector(
     scope: &TenantScope,
     inspection: &Inspection,
-    rows: &[QueryResult],
+    rows: &[Row],
 ) -> Result<Actor, Error> {
     let actor = actor(scope.user, &scope.origin, rows)?;
     // The answer of `/admin/tenants/{id}`, before anything says whether there is such a tenant.
@@ -128,16 +121,17 @@ pub(crate) fn inspector(
 }
 
 /// The caller.
-pub(crate) fn actor(user: UserId, origin: &Origin, rows: &[QueryResult]) -> Result<Actor, Error> {
-    let standing: Standing = first(rows)?.ok_or_else(Error::unauthenticated)?;
-    let networks = standing.allowed_networks.unwrap_or_default();
-    ensure_allowed(&networks, origin)?;
-    let scopes = standing.scopes.map(|names| scopes(&names)).transpose()?;
+pub(crate) fn actor(user: UserId, origin: &Origin, rows: &[Row]) -> Result<Actor, Error> {
+    let row = rows.first().ok_or_else(Error::unauthenticated)?;
+    let networks: Option<Vec<String>> = column(row, "allowed_networks")?;
+    ensure_allowed(&networks.unwrap_or_default(), origin)?;
+    let names: Option<Vec<String>> = column(row, "scopes")?;
+    let role: &str = column(row, "role")?;
     Ok(Actor {
         user,
-        role: standing.role.parse::<Role>().map_err(Error::internal)?,
-        tenant: standing.tenant_id.map(TenantId),
-        scopes,
+        role: role.parse::<Role>().map_err(Error::internal)?,
+        tenant: column::<Option<Uuid>>(row, "tenant_id")?.map(TenantId),
+        scopes: names.map(|names| scopes(&names)).transpose()?,
     })
 }
 

@@ -16,9 +16,9 @@ use domain::{
     service_config::Reservation,
 };
 use entity::service_deployment;
+use postgres_connection::Row;
 use sea_orm::{
-    DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QueryTrait, Statement,
-    prelude::Uuid,
+    DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryTrait, Statement, prelude::Uuid,
 };
 use serde_json::json;
 
@@ -67,7 +67,7 @@ const INSERT_COMPLETED: &str = "INSERT INTO service_deployments \
          (service_id, status, nomad_job_id, deployed_by, started_at, completed_at) \
      VALUES ($1, 'completed', $2, $3, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP) RETURNING *";
 
-fn deployment(row: &QueryResult) -> Result<Deployment, Error> {
+fn deployment(row: &Row) -> Result<Deployment, Error> {
     let row: service_deployment::Model = read(row)?;
     Ok(Deployment {
         id: DeploymentId(row.id),
@@ -87,7 +87,7 @@ fn standing(id: ServiceId) -> Statement {
     Statement::from_sql_and_values(DbBackend::Postgres, STANDING, [id.0.into()])
 }
 
-fn standing_of(rows: &[QueryResult]) -> Result<DeploymentStanding, Error> {
+fn standing_of(rows: &[Row]) -> Result<DeploymentStanding, Error> {
     let row: Standing = first(rows)?.ok_or_else(|| missing("standing"))?;
     let last = row.deployment_id.zip(row.spec_hash);
     Ok(DeploymentStanding {
@@ -99,7 +99,7 @@ fn standing_of(rows: &[QueryResult]) -> Result<DeploymentStanding, Error> {
     })
 }
 
-fn only(rows: &[QueryResult], what: &'static str) -> Result<Deployment, Error> {
+fn only(rows: &[Row], what: &'static str) -> Result<Deployment, Error> {
     deployment(rows.first().ok_or_else(|| Error::not_found(what))?)
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use domain::Error;
-use sea_orm::DbErr;
+use postgres_connection::SessionError;
 use tokio_postgres::error::SqlState;
 
 use crate::connection::ExchangeError;
@@ -46,48 +46,27 @@ const CONFLICTS: [(&str, &str, &str); 7] = [
     ),
 ];
 
-/// Separates the fields of an error that has to travel through SeaORM's own type as text.
-const SEPARATOR: char = '\u{1f}';
-
 pub(crate) fn unavailable(detail: &str) -> Error {
     Error::unavailable("database_unavailable", detail, RETRY_AFTER)
 }
 
 pub(crate) fn of(error: ExchangeError) -> Error {
     let error = match error {
-        ExchangeError::Postgres(error) => error,
+        ExchangeError::Session(error) => error,
         ExchangeError::ChangesContext => return Error::internal(error),
     };
-    let (code, constraint) = match error.as_db_error() {
-        Some(refused) => (Some(refused.code().clone()), refused.constraint()),
-        None => (None, None),
-    };
-    classify(code.as_ref(), constraint).with_source(error)
+    match &error {
+        SessionError::Refused(refused) => {
+            classify(Some(&refused.code), refused.constraint.as_deref()).with_source(error)
+        }
+        SessionError::Lost(_) => classify(None, None).with_source(error),
+        SessionError::Parameter(_) | SessionError::Protocol(_) => Error::internal(error),
+    }
 }
 
-/// From SeaORM's error, which carries ours as text.
-pub(crate) fn of_query(error: DbErr) -> Error {
-    let text = error.to_string();
-    let mut fields = text.split(SEPARATOR).skip(1);
-    let (Some(code), Some(constraint)) = (fields.next(), fields.next()) else {
-        return Error::internal(error);
-    };
-    let code = (!code.is_empty()).then(|| SqlState::from_code(code));
-    classify(code.as_ref(), Some(constraint)).with_source(error)
-}
-
-pub(crate) fn encode(error: &tokio_postgres::Error) -> String {
-    let refused = error.as_db_error();
-    let code = refused.map(|error| error.code().code()).unwrap_or_default();
-    let constraint = refused
-        .and_then(|error| error.constraint())
-        .unwrap_or_default();
-    format!("{error}{SEPARATOR}{code}{SEPARATOR}{constraint}")
-}
-
-/// No connection could be had: nothing of PostgreSQL's to keep.
-pub(crate) fn to_db_err(error: Error) -> DbErr {
-    DbErr::Custom(format!("{error}{SEPARATOR}{SEPARATOR}"))
+/// From an error of the driver, which serves no requests.
+pub(crate) fn of_driver(error: tokio_postgres::Error) -> Error {
+    classify(error.code(), None).with_source(error)
 }
 
 fn classify(code: Option<&SqlState>, constraint: Option<&str>) -> Error {

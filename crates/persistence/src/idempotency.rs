@@ -11,9 +11,9 @@ use domain::{
     idempotency::{Answer, Once, replay},
 };
 use entity::idempotency_key;
+use postgres_connection::Row;
 use sea_orm::{
-    ActiveValue::Set, DbBackend, EntityTrait, FromQueryResult, QueryResult, QueryTrait, Statement,
-    prelude::Json,
+    ActiveValue::Set, DbBackend, EntityTrait, FromQueryResult, QueryTrait, Statement, prelude::Json,
 };
 
 use crate::{SystemTx, TenantTx, Transaction, rows::first};
@@ -97,7 +97,7 @@ impl<Context> Transaction<Context> {
 }
 
 /// What [`CLAIM`] and [`FIND`] found.
-type Claimed = [Vec<QueryResult>; 2];
+type Claimed = [Vec<Row>; 2];
 
 const IN_USE: &str = "idempotency_key_in_use";
 

@@ -12,8 +12,9 @@ use domain::{
     policy::Actor,
     user::{NewUser, User},
 };
+use postgres_connection::Row;
 use sea_orm::{
-    FromQueryResult, QueryResult, Statement,
+    FromQueryResult, Statement,
     prelude::{DateTime as Timestamp, Uuid},
 };
 
@@ -25,7 +26,7 @@ use crate::{
 };
 
 #[derive(FromQueryResult)]
-struct Row {
+struct InvitationRow {
     id: Uuid,
     email: String,
     role: String,
@@ -70,8 +71,8 @@ fn by_id(id: Uuid) -> Statement {
     statement("SELECT * FROM invitations WHERE id = $1", [id.into()])
 }
 
-fn invitation(row: &QueryResult) -> Result<Invitation, Error> {
-    let row: Row = read(row)?;
+fn invitation(row: &Row) -> Result<Invitation, Error> {
+    let row: InvitationRow = read(row)?;
     Ok(Invitation {
         id: row.id,
         email: row.email,
@@ -83,7 +84,7 @@ fn invitation(row: &QueryResult) -> Result<Invitation, Error> {
     })
 }
 
-fn found(rows: &[QueryResult]) -> Result<Option<Invitation>, Error> {
+fn found(rows: &[Row]) -> Result<Option<Invitation>, Error> {
     rows.first().map(invitation).transpose()
 }
 
@@ -134,7 +135,7 @@ impl InvitationChanges for TenantTx {
                 seconds.into(),
             ],
         );
-        let one = |[rows]: [Vec<QueryResult>; 1]| {
+        let one = |[rows]: [Vec<Row>; 1]| {
             found(&rows)?.ok_or_else(|| Error::internal("nothing was inserted"))
         };
         self.finish_answered([insert], one, answer).await

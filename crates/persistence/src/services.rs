@@ -1,6 +1,6 @@
 //! Services of the caller's tenant. What is read together is read in one round trip.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use domain::{
     Error, Service, ServiceId, TenantId, UserId,
@@ -8,17 +8,18 @@ use domain::{
     idempotency::Answer,
     page::{Page, PageRequest},
     policy::Actor,
-    secret::{Holder, mask},
+    secret::ShownConfig,
     service::{
         Admission, NewService, OpenService, ServiceFilter, ServicePatch,
         ports::{ServiceChanges, ServiceReads},
     },
 };
 use entity::{Stored, service, tenant};
+use postgres_connection::Row;
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, DbBackend, EntityTrait, Insert, QueryFilter, QueryResult, QuerySelect,
-    QueryTrait, Statement,
+    ColumnTrait, Condition, DbBackend, EntityTrait, Insert, QueryFilter, QuerySelect, QueryTrait,
+    Statement,
     prelude::Uuid,
     sea_query::{Expr, LockType},
 };
@@ -27,8 +28,8 @@ use crate::{
     TenantRead, TenantTx,
     admission::{self, admission, may_run},
     encryption::{StoredConfig, TenantKeys, key_statements, service_row},
-    page,
-    rows::{first, missing, read, timestamp},
+    page::{self, FirstPage},
+    rows::{JsonText, column, missing, timestamp},
 };
 
 /// A service that was ever started may have left something in Nomad.
@@ -46,40 +47,43 @@ const DELETE_SERVICE: &str = concat!(
      ) DELETE FROM services WHERE id = $1"
 );
 
-fn service(row: &QueryResult) -> Result<Service, Error> {
-    shown(read(row)?)
-}
-
 /// Nobody who only looks at a service needs its secret values, or the keys to them.
-fn shown(row: service::Model) -> Result<Service, Error> {
-    let mut config = row.config.ok_or_else(|| missing("config"))?;
-    mask(&mut config, Holder::Service);
+fn service(row: &Row) -> Result<Service, Error> {
+    let stored: Option<JsonText<'_>> = column(row, "config")?;
+    let JsonText(stored) = stored.ok_or_else(|| missing("config"))?;
+    let (of, status): (&str, Option<&str>) = (column(row, "type")?, column(row, "status")?);
+    let status = status.ok_or_else(|| missing("status"))?;
+    let tenant: Option<Uuid> = column(row, "tenant_id")?;
     Ok(Service {
-        id: ServiceId(row.id),
-        tenant_id: TenantId(row.tenant_id.ok_or_else(|| missing("tenant"))?),
-        name: row.name,
-        service_type: row.r#type.0,
-        status: row.status.ok_or_else(|| missing("status"))?.0,
-        description: row.description,
-        config: serde_json::from_value(config).map_err(Error::internal)?,
-        created_by: UserId(row.created_by),
-        created_at: timestamp(row.created_at)?,
-        updated_at: timestamp(row.updated_at)?,
+        id: ServiceId(column(row, "id")?),
+        tenant_id: TenantId(tenant.ok_or_else(|| missing("tenant"))?),
+        name: column(row, "name")?,
+        service_type: of.parse().map_err(|_| unknown("type", of))?,
+        status: status.parse().map_err(|_| unknown("status", status))?,
+        description: column(row, "description")?,
+        config: ShownConfig::of_stored(stored)?,
+        created_by: UserId(column(row, "created_by")?),
+        created_at: timestamp(column(row, "created_at")?)?,
+        updated_at: timestamp(column(row, "updated_at")?)?,
     })
 }
 
-pub(crate) fn one(rows: &[QueryResult]) -> Result<Service, Error> {
+fn unknown(what: &str, value: &str) -> Error {
+    Error::internal(format!("a service has the {what} {value}"))
+}
+
+pub(crate) fn one(rows: &[Row]) -> Result<Service, Error> {
     service(rows.first().ok_or_else(|| Error::not_found("service"))?)
 }
 
 pub(crate) fn one_open(
-    rows: &[QueryResult],
+    rows: &[Row],
     keys: &TenantKeys,
 ) -> Result<OpenService<StoredConfig>, Error> {
-    let row: Option<service::Model> = first(rows)?;
-    let row = row.ok_or_else(|| Error::not_found("service"))?;
-    let stored = row.config.clone().ok_or_else(|| missing("config"))?;
-    let service = shown(row)?;
+    let found = rows.first().ok_or_else(|| Error::not_found("service"))?;
+    let service = service(found)?;
+    let stored: Option<serde_json::Value> = column(found, "config")?;
+    let stored = stored.ok_or_else(|| missing("config"))?;
     let row = service_row(service.tenant_id, service.id);
     Ok(OpenService {
         service,
@@ -93,16 +97,23 @@ impl ServiceReads for TenantRead {
         filter: &ServiceFilter,
         request: PageRequest,
     ) -> Result<(Actor, Page<Service>), Error> {
+        // A tenant has few services: what the first page leaves room after, it has counted.
+        let first = FIRST_PAGE.statement(request);
+        if let (Some(first), true) = (first, *filter == ServiceFilter::default()) {
+            let (actor, [list]) = self.fetch([first]).await?;
+            if let Some(page) = page::whole(&list, request, service)? {
+                return Ok((actor, page));
+            }
+        }
         let select = service::Entity::find().filter(condition(filter));
-        let key = (service::Column::CreatedAt, service::Column::Id);
-        let statements = page::statements(select, key, request);
+        let statements = page::statements(select, KEY, request);
         let (actor, [list, count]) = self.fetch(statements).await?;
         let page = page::read(&list, &count, request, service)?;
         Ok((actor, page))
     }
 
     async fn service(&self, id: ServiceId) -> Result<(Actor, Service), Error> {
-        let (actor, [rows]) = self.fetch([by_id(id).build(DbBackend::Postgres)]).await?;
+        let (actor, [rows]) = self.fetch([reading(id)]).await?;
         Ok((actor, one(&rows)?))
     }
 }
@@ -216,6 +227,27 @@ impl ServiceChanges for TenantTx {
         let delete = Statement::from_sql_and_values(DbBackend::Postgres, DELETE_SERVICE, values);
         self.finish([delete]).await.map(drop)
     }
+}
+
+/// What a list of services is ordered by.
+const KEY: (service::Column, service::Column) = (service::Column::CreatedAt, service::Column::Id);
+
+static FIRST_PAGE: FirstPage = FirstPage::new(|| {
+    let request = PageRequest {
+        limit: 0,
+        after: None,
+        offset: 0,
+    };
+    let [list, _] = page::statements(service::Entity::find(), KEY, request);
+    list.sql
+});
+
+/// Built once: this is what is read most.
+static BY_ID: LazyLock<String> =
+    LazyLock::new(|| by_id(ServiceId(Uuid::nil())).build(DbBackend::Postgres).sql);
+
+fn reading(id: ServiceId) -> Statement {
+    Statement::from_sql_and_values(DbBackend::Postgres, BY_ID.as_str(), [id.0.into()])
 }
 
 pub(crate) fn by_id(id: ServiceId) -> sea_orm::Select<service::Entity> {

@@ -11,8 +11,9 @@ use domain::{
     policy::Actor,
     session::{Attempt, Credentials, OwnSession, ThrottlePolicy, ports::OwnAccount},
 };
+use postgres_connection::Row;
 use sea_orm::{
-    FromQueryResult, QueryResult, Statement,
+    FromQueryResult, Statement,
     prelude::{DateTime as Timestamp, Uuid},
 };
 
@@ -25,7 +26,7 @@ use crate::{
 };
 
 #[derive(FromQueryResult)]
-struct Row {
+struct SessionRow {
     id: Uuid,
     ip_address: Option<String>,
     user_agent: Option<String>,
@@ -60,8 +61,8 @@ const SET_PASSWORD: &str = "WITH done AS (UPDATE users SET password = $3, update
          WHERE id = $1 AND password = $2 RETURNING 1) \
      SELECT COUNT(*) AS changed FROM done";
 
-fn session(row: &QueryResult) -> Result<OwnSession, Error> {
-    let row: Row = read(row)?;
+fn session(row: &Row) -> Result<OwnSession, Error> {
+    let row: SessionRow = read(row)?;
     Ok(OwnSession {
         id: row.id,
         ip_address: row.ip_address.and_then(|address| address.parse().ok()),
@@ -72,7 +73,7 @@ fn session(row: &QueryResult) -> Result<OwnSession, Error> {
     })
 }
 
-fn changed(rows: &[QueryResult]) -> Result<bool, Error> {
+fn changed(rows: &[Row]) -> Result<bool, Error> {
     let changed: Changed = first(rows)?.ok_or_else(|| missing("count"))?;
     Ok(changed.changed > 0)
 }

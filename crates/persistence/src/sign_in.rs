@@ -11,10 +11,10 @@ use domain::{
     },
 };
 use entity::{refresh_token, user};
+use postgres_connection::Row;
 use sea_orm::{
     ActiveValue::Set,
-    Condition, DbBackend, EntityTrait, FromQueryResult, Insert, QueryFilter, QueryResult,
-    QueryTrait, Statement,
+    Condition, DbBackend, EntityTrait, FromQueryResult, Insert, QueryFilter, QueryTrait, Statement,
     prelude::{DateTime, Uuid},
 };
 
@@ -177,7 +177,7 @@ struct Ended {
     family_id: Uuid,
 }
 
-pub(crate) fn credentials(rows: &[QueryResult]) -> Result<Option<Credentials>, Error> {
+pub(crate) fn credentials(rows: &[Row]) -> Result<Option<Credentials>, Error> {
     let Some(row) = rows.first() else {
         return Ok(None);
     };

@@ -11,8 +11,9 @@ use entity::{
     Stored,
     service_template::{COLUMN, Column, Entity, Model},
 };
+use postgres_connection::Row;
 use sea_orm::{
-    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryResult, QueryTrait,
+    ColumnTrait, Condition, DbBackend, EntityTrait, QueryFilter, QueryTrait,
     prelude::Uuid,
     sea_query::{Expr, extension::postgres::PgExpr},
 };
@@ -23,7 +24,7 @@ use crate::{
     services::containing,
 };
 
-fn template(row: &QueryResult) -> Result<ServiceTemplate, Error> {
+fn template(row: &Row) -> Result<ServiceTemplate, Error> {
     let row: Model = read(row)?;
     Ok(ServiceTemplate {
         id: row.id,

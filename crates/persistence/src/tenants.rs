@@ -12,9 +12,10 @@ use domain::{
     },
 };
 use entity::tenant::{ActiveModel, COLUMN, Column, Entity, Model};
+use postgres_connection::Row;
 use sea_orm::{
-    ActiveValue::Set, DbBackend, EntityTrait, QueryFilter, QueryResult, QuerySelect, QueryTrait,
-    Statement, sea_query::Expr,
+    ActiveValue::Set, DbBackend, EntityTrait, QueryFilter, QuerySelect, QueryTrait, Statement,
+    sea_query::Expr,
 };
 
 use crate::{
@@ -60,7 +61,7 @@ fn updated(id: TenantId, row: ActiveModel) -> Statement {
     DbBackend::Postgres.build(update.returning_all())
 }
 
-fn one(rows: &[QueryResult]) -> Result<Tenant, Error> {
+fn one(rows: &[Row]) -> Result<Tenant, Error> {
     let row: Option<Model> = first(rows)?;
     of_row(row.ok_or_else(|| Error::not_found("tenant"))?)
 }

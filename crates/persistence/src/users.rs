@@ -12,10 +12,11 @@ use domain::{
     },
 };
 use entity::{Stored, user};
+use postgres_connection::Row;
 use sea_orm::{
     ActiveValue::Set,
-    DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryResult, QuerySelect, QueryTrait,
-    Select, Statement,
+    DbBackend, EntityTrait, FromQueryResult, QueryFilter, QuerySelect, QueryTrait, Select,
+    Statement,
     prelude::Uuid,
     sea_query::{Expr, LockType},
 };
@@ -240,14 +241,14 @@ pub(crate) fn updated(id: UserId, change: user::ActiveModel) -> Statement {
     DbBackend::Postgres.build(update.returning_all())
 }
 
-pub(crate) fn person(row: &QueryResult) -> Result<User, Error> {
+pub(crate) fn person(row: &Row) -> Result<User, Error> {
     of_row(read(row)?)
 }
 
-pub(crate) fn found(rows: &[QueryResult]) -> Result<Option<User>, Error> {
+pub(crate) fn found(rows: &[Row]) -> Result<Option<User>, Error> {
     rows.first().map(person).transpose()
 }
 
-pub(crate) fn one(rows: &[QueryResult]) -> Result<User, Error> {
+pub(crate) fn one(rows: &[Row]) -> Result<User, Error> {
     found(rows)?.ok_or_else(|| Error::not_found("user"))
 }

@@ -1,62 +1,32 @@
-//! SeaORM on tokio-postgres, pipelined: BEGIN, the caller's context, the statements and COMMIT leave together and cost
-//! one round trip. It decides both isolation and speed, so nothing outside this module sees a bare connection.
+//! SeaORM's statements in sessions of our own: BEGIN, the caller's context, the statements and COMMIT leave together and cost
+//! one round trip. It decides both isolation and speed, so nothing outside this module sees a bare session.
 
+mod database;
 mod pool;
-mod purpose;
 mod read;
 mod transaction;
 mod trial;
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use postgres_connection::{Answer, Query, Row, SessionError, parameters};
+use sea_orm::Statement;
+use tokio_postgres::error::SqlState;
 
-use futures::{TryStreamExt, future};
-use postgres_connection::parameters;
-use sea_orm::{DbErr, QueryResult, RuntimeErr, Statement};
-use sea_query_postgres::PostgresValues;
-use tokio_postgres::{Client, Error, Row, error::SqlState};
-
-pub use pool::{Connections, Database, PoolSettings};
+pub use database::{Database, PoolSettings};
+pub use pool::Connections;
 pub use read::TenantRead;
 pub use transaction::{SystemTx, TenantTx, Transaction};
 pub(crate) use trial::{Outcome, Trial};
 
-/// More statements than the product has; a bound all the same.
-const PREPARED_STATEMENTS: usize = 512;
+use pool::Pooled;
 
-/// One session with PostgreSQL and the statements it has prepared.
-pub(crate) struct Connection {
-    client: Client,
-    prepared: Mutex<HashMap<String, tokio_postgres::Statement>>,
-}
-
-/// What a statement answered.
-pub(crate) struct Answer {
-    rows: Vec<Row>,
-    affected: u64,
-}
-
-impl Answer {
-    pub(crate) fn results(&self) -> Result<Vec<QueryResult>, DbErr> {
-        self.rows
-            .iter()
-            .map(|row| Ok(postgres_connection::row(row)?.into()))
-            .collect()
-    }
-
-    pub(crate) fn affected(&self) -> u64 {
-        self.affected
-    }
-}
+use crate::scope::{self, Context};
 
 /// Why statements were not carried out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExchangeError {
     /// The server or the network.
     #[error(transparent)]
-    Postgres(#[from] Error),
+    Session(#[from] SessionError),
     /// Nothing was sent.
     #[error("a statement would change the transaction or the context it runs in")]
     ChangesContext,
@@ -67,151 +37,113 @@ const ROW_COMMANDS: [&str; 7] = [
     "SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "TABLE", "VALUES",
 ];
 
-/// What sets a variable from within a statement, and how a name could be written so that it is not recognised.
-const CONTEXT_NAMES: [&str; 3] = ["set_config", "pg_settings", "u&\""];
-
 /// Whether a statement could change what decides which rows are visible. The context is set with BEGIN, and then stays.
 fn changes_context(sql: &str) -> bool {
-    let first = sql.split(|character: char| !character.is_ascii_alphabetic());
-    let first = first.take(1).collect::<String>();
+    let end = sql.find(|character: char| !character.is_ascii_alphabetic());
+    let first = &sql[..end.unwrap_or(sql.len())];
     let is_known = ROW_COMMANDS
         .iter()
-        .any(|known| known.eq_ignore_ascii_case(&first));
-    let sql = sql.to_ascii_lowercase();
-    !is_known || CONTEXT_NAMES.iter().any(|name| sql.contains(name))
+        .any(|known| known.eq_ignore_ascii_case(first));
+    !is_known || names_context(sql.as_bytes())
 }
 
-/// The text that opens a transaction and the context that is set in it, before anything else runs.
+/// Whether a statement names what sets a variable from within one, or a name in a form in which that is not recognised.
+fn names_context(sql: &[u8]) -> bool {
+    let around = |place: usize, before: &[u8], after: &[u8]| {
+        let (start, behind) = (&sql[..place], &sql[place + 1..]);
+        let start = start
+            .len()
+            .checked_sub(before.len())
+            .map(|from| &start[from..]);
+        let behind = behind.get(..after.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(before))
+            && behind.is_some_and(|behind| behind.eq_ignore_ascii_case(after))
+    };
+    let mut places = sql.iter().enumerate();
+    places.any(|(place, byte)| match byte {
+        b'_' => around(place, b"set", b"config") || around(place, b"pg", b"settings"),
+        b'&' => around(place, b"u", b"\""),
+        _ => false,
+    })
+}
+
+/// What begins a transaction: its context, before anything else runs.
 #[derive(Clone, Debug)]
 pub(crate) struct Opening {
-    begin: &'static str,
-    context: Statement,
+    context: Context,
     /// What is asked across tenants, before the transaction becomes one tenant's.
     across: Option<Statement>,
 }
 
-/// Leaves the role that works across tenants.
-const INTO_TENANT: &str = "SET LOCAL ROLE nomad_services_app";
-
-impl Connection {
-    fn new(client: Client) -> Self {
+impl From<Context> for Opening {
+    fn from(context: Context) -> Self {
         Self {
-            client,
-            prepared: Mutex::default(),
+            context,
+            across: None,
         }
     }
+}
 
-    /// Sends everything at once, in this order, and answers for the statements alone, those of the opening that is asked
-    /// across tenants first.
-    ///
-    /// All statements are prepared before BEGIN leaves: one that had to be prepared in between would run after COMMIT,
-    /// without a context.
-    async fn exchange(
-        &self,
-        opening: Option<&Opening>,
-        statements: &[Statement],
-        commit: bool,
-    ) -> Result<Vec<Answer>, ExchangeError> {
-        if statements
-            .iter()
-            .any(|statement| changes_context(&statement.sql))
-        {
+/// Sends everything at once, in this order, and answers for the statements alone, those of the opening that is asked across
+/// tenants first.
+///
+/// What begins and ends with the same exchange needs neither BEGIN nor COMMIT: that is one transaction already.
+async fn exchange(
+    session: &mut Pooled,
+    opening: Option<&Opening>,
+    statements: &[Statement],
+    commit: bool,
+) -> Result<Vec<Answer>, ExchangeError> {
+    for statement in statements {
+        if changes_context(&statement.sql) {
             return Err(ExchangeError::ChangesContext);
         }
-        let across = opening.and_then(|opening| opening.across.as_ref());
-        let context = opening.map(|opening| &opening.context);
-        let mut queries = Vec::with_capacity(statements.len() + 2);
-        for statement in context.into_iter().chain(across).chain(statements) {
-            queries.push((self.prepare(&statement.sql).await?, parameters(statement)));
-        }
-        let (first, others) = queries.split_at(queries.len() - statements.len());
-        let begin = async {
-            match opening {
-                Some(opening) => self.client.batch_execute(opening.begin).await,
-                None => Ok(()),
-            }
-        };
-        let enter = async {
-            match across {
-                Some(_) => self.client.batch_execute(INTO_TENANT).await,
-                None => Ok(()),
-            }
-        };
-        let commit = async {
-            if commit {
-                self.client.batch_execute("COMMIT").await
-            } else {
-                Ok(())
-            }
-        };
-        // The first poll of each queues its messages, and these futures are polled in this order.
-        let (begun, first, entered, others, committed) = future::join5(
-            begin,
-            self.queries(first),
-            enter,
-            self.queries(others),
-            commit,
-        )
-        .await;
-        begun?;
-        let first = first?;
-        entered?;
-        let others = others?;
-        committed?;
-        let after_context = first.into_iter().skip(1);
-        Ok(after_context.chain(others).collect())
     }
+    let across = opening.and_then(|opening| opening.across.as_ref());
+    let context = opening.map(|opening| opening.context.statement(session.bounds()));
+    let values: Vec<_> = context
+        .iter()
+        .chain(across)
+        .chain(statements)
+        .map(|statement| (statement.sql.as_str(), parameters(statement)))
+        .collect();
+    let parameters: Vec<_> = values
+        .iter()
+        .map(|(_, values)| values.as_params())
+        .collect();
+    let mut queries = values
+        .iter()
+        .zip(&parameters)
+        .map(|((sql, _), parameters)| Query { sql, parameters });
 
-    async fn queries(
-        &self,
-        queries: &[(tokio_postgres::Statement, PostgresValues)],
-    ) -> Result<Vec<Answer>, Error> {
-        let queries = queries
-            .iter()
-            .map(|(statement, parameters)| self.query(statement, parameters));
-        future::join_all(queries).await.into_iter().collect()
+    let mut sent = Vec::with_capacity(values.len() + 2);
+    let mut answered = Vec::with_capacity(values.len() + 2);
+    if opening.is_some() && !commit {
+        sent.push(Query::plain("BEGIN"));
     }
+    if opening.is_some() {
+        sent.extend(queries.next());
+    }
+    answered.resize(sent.len(), false);
+    if across.is_some() {
+        sent.extend(queries.next());
+        sent.push(Query::plain(scope::INTO_TENANT));
+        answered.extend([true, false]);
+    }
+    sent.extend(queries);
+    answered.resize(sent.len(), true);
+    if opening.is_none() && commit {
+        sent.push(Query::plain("COMMIT"));
+    }
+    let answers = session.exchange(&sent).await?.into_iter();
+    let wanted = answers.zip(answered).filter(|(_, wanted)| *wanted);
+    Ok(wanted.map(|(answer, _)| answer).collect())
+}
 
-    async fn query(
-        &self,
-        statement: &tokio_postgres::Statement,
-        parameters: &PostgresValues,
-    ) -> Result<Answer, Error> {
-        let mut stream = Box::pin(
-            self.client
-                .query_raw(statement, parameters.as_params())
-                .await?,
-        );
-        let mut rows = Vec::new();
-        while let Some(row) = stream.try_next().await? {
-            rows.push(row);
-        }
-        Ok(Answer {
-            rows,
-            affected: stream.rows_affected().unwrap_or_default(),
-        })
-    }
-
-    async fn prepare(&self, sql: &str) -> Result<tokio_postgres::Statement, Error> {
-        if let Some(statement) = self.statements().get(sql) {
-            return Ok(statement.clone());
-        }
-        let statement = self.client.prepare(sql).await?;
-        let mut statements = self.statements();
-        if statements.len() >= PREPARED_STATEMENTS {
-            statements.clear();
-        }
-        statements.insert(sql.to_owned(), statement.clone());
-        Ok(statement)
-    }
-
-    fn statements(&self) -> std::sync::MutexGuard<'_, HashMap<String, tokio_postgres::Statement>> {
-        self.prepared.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn forget_statements(&self) {
-        self.statements().clear();
-    }
+/// The rows of as many answers as were asked for.
+fn rows<const N: usize>(answers: impl IntoIterator<Item = Answer>) -> [Vec<Row>; N] {
+    let mut answers = answers.into_iter();
+    std::array::from_fn(|_| answers.next().map(|answer| answer.rows).unwrap_or_default())
 }
 
 /// What may be done about a failed exchange of which nothing took effect.
@@ -226,37 +158,23 @@ enum Remedy {
 }
 
 fn remedy(error: &ExchangeError) -> Remedy {
-    let ExchangeError::Postgres(error) = error else {
-        return Remedy::None;
+    let refusal = match error {
+        ExchangeError::Session(SessionError::Refused(refusal)) => refusal,
+        ExchangeError::Session(SessionError::Lost(_)) => return Remedy::Reconnect,
+        ExchangeError::Session(SessionError::Parameter(_) | SessionError::Protocol(_))
+        | ExchangeError::ChangesContext => return Remedy::None,
     };
-    let stale = match error.code() {
-        Some(code) if *code == SqlState::INVALID_SQL_STATEMENT_NAME => true,
-        Some(code) if *code == SqlState::FEATURE_NOT_SUPPORTED => error
-            .as_db_error()
-            .is_some_and(|error| error.message().contains("cached plan must not change")),
-        _ => false,
-    };
-    let ended = error.is_closed()
-        || error.as_db_error().is_none()
-        || matches!(
-            error.code(),
-            Some(code) if *code == SqlState::ADMIN_SHUTDOWN
-                || *code == SqlState::CRASH_SHUTDOWN
-                || *code == SqlState::CANNOT_CONNECT_NOW
-        );
-    match (stale, ended) {
+    let is_stale = refusal.code == SqlState::INVALID_SQL_STATEMENT_NAME
+        || refusal.code == SqlState::FEATURE_NOT_SUPPORTED
+            && refusal.message.contains("cached plan must not change");
+    let ends = [
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+    ];
+    match (is_stale, refusal.is_fatal() || ends.contains(&refusal.code)) {
         (true, _) => Remedy::PrepareAgain,
         (false, true) => Remedy::Reconnect,
         (false, false) => Remedy::None,
-    }
-}
-
-/// What SeaORM's own traits carry; [`crate::Failure::from`] finds the PostgreSQL error in it again.
-fn to_db_err(error: ExchangeError) -> DbErr {
-    match error {
-        ExchangeError::Postgres(error) => {
-            DbErr::Query(RuntimeErr::Internal(crate::error::encode(&error)))
-        }
-        ExchangeError::ChangesContext => DbErr::Custom(error.to_string()),
     }
 }

@@ -1,51 +1,31 @@
-//! The pool of connections: how many there may be, how long they live, and how long a request waits for one.
+//! The pool of sessions: how many there may be, how long they live, and how long a request waits for one. A session is used
+//! again by the thread that opened it where that is possible: its socket wakes that thread, and nobody has to be called from
+//! another. No pool of a library knows threads, and none may keep a session back until it has been brought to its end.
 
-use std::{fmt, sync::Arc, time::Duration};
-
-use deadpool::managed::{
-    self, Hook, Metrics, PoolConfig, PoolError, QueueMode, RecycleError, RecycleResult, Timeouts,
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::{self, ThreadId},
+    time::{Duration, Instant},
 };
-use domain::{Acting, Error, SystemPurpose, TenantScope};
-use postgres_connection::{Address, ConnectError};
-use sea_orm::{QueryResult, Statement};
 
-use super::{
-    Connection,
-    transaction::{SystemTx, TenantTx, collect},
+use domain::Error;
+use postgres_connection::{Address, ConnectError, Connector, Query, Session, Standing};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::timeout,
 };
-use crate::encryption::Keyring;
 
-/// Bounds of the pool.
-#[derive(Clone, Copy, Debug)]
-pub struct PoolSettings {
-    /// Open connections at most.
-    pub max_open: usize,
-    /// Idle connections kept after [`idle_timeout`](Self::idle_timeout).
-    pub max_idle: usize,
-    /// A connection is replaced after this.
-    pub max_lifetime: Duration,
-    /// Idle connections above [`max_idle`](Self::max_idle) close after this.
-    pub idle_timeout: Duration,
-    /// A request waits this long for a connection, then gets 503.
-    pub acquire_timeout: Duration,
-    /// PostgreSQL ends a statement after this.
-    pub statement_timeout: Duration,
-}
+use super::PoolSettings;
+use crate::scope::{Bounds, Role};
 
-impl Default for PoolSettings {
-    fn default() -> Self {
-        Self {
-            max_open: 100,
-            max_idle: 10,
-            max_lifetime: Duration::from_secs(3600),
-            idle_timeout: Duration::from_secs(60),
-            acquire_timeout: Duration::from_secs(5),
-            statement_timeout: Duration::from_secs(30),
-        }
-    }
-}
+/// How long a session may take to be brought to its end after its request was given up.
+const RECOVERY: Duration = Duration::from_secs(5);
 
-/// What the pool's connections do at one moment.
+/// What the pool's sessions do at one moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Connections {
     /// Used by a request.
@@ -56,195 +36,311 @@ pub struct Connections {
     pub waiting: usize,
 }
 
-pub(super) type Pool = managed::Pool<Connector>;
-pub(super) type Pooled = managed::Object<Connector>;
+/// What is in the way of settings that come with a session.
+const POOLER: &str = "unsupported startup parameter";
 
-/// The database, reached only through a tenant's context or, loudly, across tenants.
-#[derive(Clone)]
-pub struct Database {
-    pool: Pool,
-    keyring: Keyring,
-    _reaper: Arc<Reaper>,
+/// Opens sessions, and keeps those that are free.
+pub(super) struct Pool {
+    connector: Connector,
+    /// Opens sessions without settings.
+    bare: Connector,
+    /// Whether sessions keep no settings: then each transaction carries its own.
+    is_bare: AtomicBool,
+    bounds: Arc<Bounds>,
+    settings: PoolSettings,
+    /// One for each session that may be in use.
+    permits: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    kept: Mutex<Kept>,
 }
 
-impl fmt::Debug for Database {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("Database")
-            .field("status", &self.pool.status())
-            .finish()
-    }
+#[derive(Default)]
+struct Kept {
+    /// The one that was used last is last.
+    idle: Vec<Idle>,
+    /// Sessions, free and in use.
+    open: usize,
 }
 
-impl Database {
-    /// A pool for the database at `address`, whose login is a member of the runtime roles; it connects when a connection is
-    /// first needed. Must be called inside a tokio runtime.
-    ///
-    /// # Errors
-    /// Fails where the TLS settings are not usable.
-    pub fn new(address: &Address, bounds: PoolSettings) -> Result<Self, ConnectError> {
-        let statement_timeout = bounds.statement_timeout.as_millis();
-        let address = address
-            .clone()
-            .or_named("nomad-services")
-            .within(bounds.acquire_timeout)
-            .or_options(&format!(
-                "-c statement_timeout={statement_timeout} -c idle_in_transaction_session_timeout=60000"
-            ))
-            .with_options("-c role=nomad_services_app -c timezone=UTC");
-        let connector = Connector {
-            connector: postgres_connection::Connector::new(&address)?,
-            max_lifetime: bounds.max_lifetime,
-        };
-        let pool = Pool::builder(connector)
-            .config(PoolConfig {
-                max_size: bounds.max_open,
-                timeouts: Timeouts {
-                    wait: Some(bounds.acquire_timeout),
-                    create: Some(bounds.acquire_timeout),
-                    recycle: None,
-                },
-                queue_mode: QueueMode::Lifo,
-            })
-            .runtime(deadpool::Runtime::Tokio1)
-            .post_create(Hook::sync_fn(|_, _| {
-                metrics::counter!("nomad_services_database_connections_opened_total").increment(1);
-                Ok(())
-            }))
-            .build()
-            .map_err(|error| ConnectError::Setup(error.to_string()))?;
-        let reaper = Arc::new(Reaper(tokio::spawn(close_idle(pool.clone(), bounds))));
+struct Idle {
+    session: Session,
+    opened: Opened,
+    since: Instant,
+}
+
+/// Where and when a session was opened.
+#[derive(Clone, Copy)]
+struct Opened {
+    by: ThreadId,
+    at: Instant,
+    is_bare: bool,
+}
+
+/// A session in use. It goes back when this is dropped, without a transaction.
+pub(super) struct Pooled {
+    session: Option<Session>,
+    opened: Opened,
+    pool: Arc<Pool>,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Pool {
+    pub(super) fn new(
+        address: &Address,
+        bounds: Bounds,
+        settings: PoolSettings,
+    ) -> Result<Self, ConnectError> {
+        let mut options = String::new();
+        for (name, value) in [
+            ("statement_timeout", &bounds.statement_timeout),
+            ("idle_in_transaction_session_timeout", &bounds.idle_timeout),
+        ] {
+            if let Some(value) = value {
+                options.push_str(&format!("-c {name}={value} "));
+            }
+        }
+        options.push_str(&format!("-c role={} -c timezone=UTC", Role::App.name()));
         Ok(Self {
-            pool,
-            keyring: Keyring::default(),
-            _reaper: reaper,
+            connector: Connector::new(&address.clone().with_options(&options))?,
+            bare: Connector::new(address)?,
+            is_bare: AtomicBool::new(false),
+            bounds: Arc::new(bounds),
+            settings,
+            permits: Arc::new(Semaphore::new(settings.max_open)),
+            waiting: AtomicUsize::new(0),
+            kept: Mutex::default(),
         })
     }
 
-    /// The same database, whose secret values are encrypted with the keys of `keyring`.
-    #[must_use]
-    pub fn with_keyring(self, keyring: Keyring) -> Self {
-        Self { keyring, ..self }
+    /// What opens sessions past the pool, without settings.
+    pub(super) fn bare(&self) -> &Connector {
+        &self.bare
     }
 
-    /// What secret values are encrypted with.
-    pub fn keyring(&self) -> &Keyring {
-        &self.keyring
-    }
-
-    /// A transaction of a tenant's member. Nothing is sent before its first statement.
-    ///
-    /// # Errors
-    /// `database_unavailable` where no connection is free in time.
-    pub async fn tenant(&self, scope: TenantScope) -> Result<TenantTx, Error> {
-        Ok(TenantTx::new(
-            self.clone(),
-            self.connection().await?,
-            &scope,
-        ))
-    }
-
-    /// A transaction across tenants, for one of a few named purposes, on behalf of `acting`.
-    ///
-    /// # Errors
-    /// `database_unavailable` where no connection is free in time.
-    pub async fn system(&self, purpose: SystemPurpose, acting: &Acting) -> Result<SystemTx, Error> {
-        let connection = self.connection().await?;
-        Ok(SystemTx::new(self.clone(), connection, purpose, acting))
-    }
-
-    /// Whether the database answers.
-    ///
-    /// # Errors
-    /// `database_unavailable` where it does not.
-    pub async fn ping(&self) -> Result<(), Error> {
-        let connection = self.connection().await?;
-        connection.client.batch_execute("").await.map_err(|error| {
-            crate::error::unavailable("the database does not answer").with_source(error)
-        })
-    }
-
-    /// The rows of statements about the database itself, which run as the session is between two transactions.
-    pub(crate) async fn outside_transactions<const N: usize>(
-        &self,
-        statements: [Statement; N],
-    ) -> Result<[Vec<QueryResult>; N], Error> {
-        let connection = self.connection().await?;
-        let answers = connection.exchange(None, &statements, false).await;
-        collect(&answers.map_err(crate::error::of)?)
-    }
-
-    /// What the connections do at this moment.
-    pub fn connections(&self) -> Connections {
-        let status = self.pool.status();
+    pub(super) fn connections(&self) -> Connections {
         Connections {
-            in_use: status.size.saturating_sub(status.available),
-            idle: status.available,
-            waiting: status.waiting,
+            in_use: self.settings.max_open - self.permits.available_permits(),
+            idle: self.kept().idle.len(),
+            waiting: self.waiting.load(Ordering::Relaxed),
         }
     }
 
-    pub(super) async fn connection(&self) -> Result<Pooled, Error> {
-        self.pool.get().await.map_err(|error| {
-            let detail = match &error {
-                PoolError::Timeout(managed::TimeoutType::Wait) => {
-                    "every database connection is in use"
+    /// A session that is free, or a new one.
+    ///
+    /// # Errors
+    /// `database_unavailable` where none is free in time, or none can be opened.
+    pub(super) async fn take(self: &Arc<Self>) -> Result<Pooled, Error> {
+        let permit = self.permit().await?;
+        let mut pooled = Pooled {
+            session: None,
+            opened: Opened {
+                by: thread::current().id(),
+                at: Instant::now(),
+                is_bare: false,
+            },
+            pool: self.clone(),
+            permit: Some(permit),
+        };
+        if let Some(Idle {
+            session, opened, ..
+        }) = self.reuse()
+        {
+            (pooled.session, pooled.opened) = (Some(session), opened);
+            return Ok(pooled);
+        }
+        // From here on it counts as open; `pooled` gives that back where it is not to be.
+        let (session, is_bare) = self.open().await?;
+        metrics::counter!("nomad_services_database_connections_opened_total").increment(1);
+        pooled.session = Some(session);
+        pooled.opened.is_bare = is_bare;
+        Ok(pooled)
+    }
+
+    /// A session, and whether it keeps no settings: a pooler either refuses them or drops them in silence.
+    async fn open(&self) -> Result<(Session, bool), Error> {
+        let unreachable =
+            |error| crate::error::unavailable("the database can't be reached").with_source(error);
+        let keeps_statements = self.settings.keeps_statements;
+        if !self.is_bare.load(Ordering::Relaxed) {
+            match self.connector.session(keeps_statements).await {
+                Ok(mut session) => {
+                    if has_role(&mut session).await? {
+                        return Ok((session, false));
+                    }
+                    self.note_pooler();
+                    return Ok((session, true));
                 }
-                _ => "the database can't be reached",
+                Err(ConnectError::Refused { reason, .. }) if reason.contains(POOLER) => {
+                    self.note_pooler();
+                }
+                Err(error) => return Err(unreachable(error)),
+            }
+        }
+        let session = self.bare.session(keeps_statements).await;
+        Ok((session.map_err(unreachable)?, true))
+    }
+
+    fn note_pooler(&self) {
+        if !self.is_bare.swap(true, Ordering::Relaxed) {
+            tracing::info!(
+                "a pooler stands before PostgreSQL: each transaction carries its role, its time zone and its bounds"
+            );
+        }
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return Ok(permit);
+        }
+        let _waits = Waits::new(&self.waiting);
+        let permit = timeout(
+            self.settings.acquire_timeout,
+            self.permits.clone().acquire_owned(),
+        );
+        match permit.await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(closed)) => Err(Error::internal(closed)),
+            Err(late) => {
+                let detail = "every database connection is in use";
+                Err(crate::error::unavailable(detail).with_source(late))
+            }
+        }
+    }
+
+    /// A free session: one of this thread, or any where no more may be opened.
+    fn reuse(&self) -> Option<Idle> {
+        let by = thread::current().id();
+        loop {
+            let mut kept = self.kept();
+            let own = kept.idle.iter().rposition(|idle| idle.opened.by == by);
+            let place = match own {
+                Some(place) => place,
+                None if kept.open < self.settings.max_open => {
+                    kept.open += 1;
+                    return None;
+                }
+                None => kept.idle.len().checked_sub(1)?,
             };
-            crate::error::unavailable(detail).with_source(error)
-        })
-    }
-}
-
-/// Makes connections, and decides which may be used again.
-pub(super) struct Connector {
-    connector: postgres_connection::Connector,
-    max_lifetime: Duration,
-}
-
-impl managed::Manager for Connector {
-    type Type = Connection;
-    type Error = ConnectError;
-
-    async fn create(&self) -> Result<Connection, ConnectError> {
-        Ok(Connection::new(self.connector.connect().await?))
-    }
-
-    async fn recycle(
-        &self,
-        connection: &mut Connection,
-        metrics: &Metrics,
-    ) -> RecycleResult<ConnectError> {
-        if connection.client.is_closed() {
-            return Err(RecycleError::message("the session has ended"));
+            let mut idle = kept.idle.remove(place);
+            if !idle.session.has_ended() && idle.opened.at.elapsed() < self.settings.max_lifetime {
+                return Some(idle);
+            }
+            kept.open -= 1;
         }
-        if metrics.age() > self.max_lifetime {
-            return Err(RecycleError::message("the connection is old"));
-        }
-        Ok(())
     }
-}
 
-/// Ends the task with the last handle to the database.
-#[derive(Debug)]
-struct Reaper(tokio::task::JoinHandle<()>);
-
-impl Drop for Reaper {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-async fn close_idle(pool: Pool, bounds: PoolSettings) {
-    let mut clock = tokio::time::interval(bounds.idle_timeout / 6);
-    loop {
-        clock.tick().await;
-        let mut excess = pool.status().available.saturating_sub(bounds.max_idle);
-        pool.retain(|_, metrics| {
-            let close = excess > 0 && metrics.last_used() > bounds.idle_timeout;
-            excess -= usize::from(close);
-            !close
+    fn keep(&self, session: Session, opened: Opened) {
+        let since = Instant::now();
+        self.kept().idle.push(Idle {
+            session,
+            opened,
+            since,
         });
+    }
+
+    fn close(&self) {
+        self.kept().open -= 1;
+    }
+
+    /// Closes sessions that have been free for long, down to those that are kept.
+    pub(super) async fn close_idle(self: Arc<Self>) {
+        let mut clock = tokio::time::interval(self.settings.idle_timeout / 6);
+        loop {
+            clock.tick().await;
+            let mut kept = self.kept();
+            let before = kept.idle.len();
+            let mut excess = before.saturating_sub(self.settings.max_idle);
+            kept.idle.retain(|idle| {
+                let close = excess > 0 && idle.since.elapsed() > self.settings.idle_timeout;
+                excess -= usize::from(close);
+                !close
+            });
+            kept.open -= before - kept.idle.len();
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Pooled {
+    /// What a transaction has to carry itself.
+    pub(super) fn bounds(&self) -> Option<&Bounds> {
+        self.opened.is_bare.then(|| &*self.pool.bounds)
+    }
+
+    /// Ends the session.
+    pub(super) fn discard(mut self) {
+        self.session = None;
+    }
+}
+
+impl Deref for Pooled {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        match &self.session {
+            Some(session) => session,
+            None => unreachable!("the session is given back on drop alone"),
+        }
+    }
+}
+
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut Session {
+        match &mut self.session {
+            Some(session) => session,
+            None => unreachable!("the session is given back on drop alone"),
+        }
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let (pool, opened) = (self.pool.clone(), self.opened);
+        let Some(mut session) = self.session.take() else {
+            return pool.close();
+        };
+        if session.standing() == Standing::Idle {
+            return pool.keep(session, opened);
+        }
+        // What was sent is still carried out; its end, and that of the transaction, is waited for before anybody else gets it.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return pool.close();
+        };
+        let permit = self.permit.take();
+        runtime.spawn(async move {
+            match timeout(RECOVERY, session.recover()).await {
+                Ok(Ok(())) => pool.keep(session, opened),
+                _ => pool.close(),
+            }
+            drop(permit);
+        });
+    }
+}
+
+/// Whether a session runs as the role that it was opened for.
+async fn has_role(session: &mut Session) -> Result<bool, Error> {
+    let question = [Query::plain("SELECT current_setting('role')")];
+    let answers = session.exchange(&question).await;
+    let answers = answers.map_err(|error| crate::error::of(error.into()))?;
+    let row = answers.first().and_then(|answer| answer.rows.first());
+    Ok(row.is_some_and(|row| row.at::<&str>(0).ok() == Some(Role::App.name())))
+}
+
+/// Counts who waits, for as long as that lasts.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

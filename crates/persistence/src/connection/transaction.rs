@@ -1,32 +1,19 @@
 //! Transactions that change something. BEGIN and the context leave with the first statement, COMMIT with the last where
 //! the caller knows that it is the last; one that is dropped on the way is rolled back before its connection is used again.
 
-use std::{
-    fmt,
-    marker::PhantomData,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, marker::PhantomData};
 
-use deadpool::managed::Object;
 use domain::{
-    Acting, Credential, Error, SystemPurpose, TenantId, TenantScope, UserId,
+    Acting, Credential, Error, TenantId, TenantScope, UserId,
     idempotency::{Answer as KeptAnswer, Once},
     policy::Actor,
 };
-use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, ExecResult, ProxyExecResult, QueryResult, Statement,
-};
+use postgres_connection::{Answer, Row};
+use sea_orm::Statement;
+use tokio::sync::Mutex;
 
-use super::{
-    Answer, Database, ExchangeError, Opening, Remedy, pool::Pooled, purpose, remedy, to_db_err,
-};
+use super::{Database, ExchangeError, Opening, Remedy, exchange, pool::Pooled, remedy, rows};
 use crate::{callers, encryption::TenantKeys, idempotency, scope};
-
-const ROLLBACK_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Marks a transaction in one tenant's context.
 #[derive(Debug)]
@@ -42,16 +29,20 @@ pub type TenantTx = Transaction<InTenant>;
 /// A transaction across tenants, as the narrow system role; its uses are the [`SystemPurpose`]s.
 pub type SystemTx = Transaction<AcrossTenants>;
 
-/// A transaction in a context that can't be changed.
+/// A transaction in a context that can't be changed. One that is dropped before its end leaves nothing behind.
 pub struct Transaction<Context> {
     database: Database,
-    connection: Option<Pooled>,
-    opening: Mutex<Option<Opening>>,
-    ended: AtomicBool,
+    state: Mutex<State>,
     scope: Option<TenantScope>,
     once: Option<Once>,
     keys: Option<TenantKeys>,
     context: PhantomData<Context>,
+}
+
+struct State {
+    connection: Pooled,
+    /// What has not been sent yet.
+    opening: Option<Opening>,
 }
 
 impl<Context> fmt::Debug for Transaction<Context> {
@@ -64,15 +55,6 @@ impl<Context> fmt::Debug for Transaction<Context> {
 }
 
 impl TenantTx {
-    pub(super) fn new(database: Database, connection: Pooled, scope: &TenantScope) -> Self {
-        let opening = Opening {
-            begin: "BEGIN",
-            context: scope::statement(&Acting::from(scope)),
-            across: None,
-        };
-        Self::opened(database, connection, opening, Some(scope.clone()))
-    }
-
     /// The tenant whose context it has.
     pub(crate) fn tenant(&self) -> Result<TenantId, Error> {
         Ok(self.scope()?.tenant)
@@ -85,15 +67,14 @@ impl TenantTx {
     pub async fn enter<const N: usize>(
         &mut self,
         statements: [Statement; N],
-    ) -> Result<(Actor, [Vec<QueryResult>; N]), Error> {
-        let scope = self.scope()?.clone();
+    ) -> Result<(Actor, [Vec<Row>; N]), Error> {
         let mut sent = Vec::with_capacity(N + 1);
-        sent.push(callers::of_scope(&scope));
+        sent.push(callers::of_scope(self.scope()?));
         sent.extend(statements);
-        let answers = self.first(&sent).await?;
-        let (caller, answers) = standing_first(&answers)?;
-        let actor = callers::member(&scope, &caller)?;
-        Ok((actor, collect(answers)?))
+        let mut answers = self.first(&sent).await?.into_iter();
+        let standing = answers.next().map(|answer| answer.rows).unwrap_or_default();
+        let actor = callers::member(self.scope()?, &standing)?;
+        Ok((actor, rows(answers)))
     }
 
     /// Whose transaction it is.
@@ -107,50 +88,30 @@ impl TenantTx {
 
     /// Sends the opening statements, on another connection where this one turns out to be broken: nothing has happened yet.
     async fn first(&mut self, statements: &[Statement]) -> Result<Vec<Answer>, Error> {
-        let begun = self
-            .opening
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        match self.send(statements, false).await {
+        let state = self.state.get_mut();
+        let begun = state.opening.clone();
+        match state.send(statements, false).await {
             Err(error) if begun.is_some() => match remedy(&error) {
                 Remedy::None => return Err(crate::error::of(error)),
                 Remedy::PrepareAgain => {
-                    self.connection()?.forget_statements();
-                    let rollback = self.connection()?.client.batch_execute("ROLLBACK");
-                    rollback
-                        .await
-                        .map_err(|error| crate::error::of(error.into()))?;
+                    state.connection.forget_statements();
+                    let recovered = state.connection.recover().await;
+                    recovered.map_err(|error| crate::error::of(error.into()))?;
                 }
                 Remedy::Reconnect => {
-                    if let Some(broken) = self.connection.take() {
-                        drop(Object::take(broken));
-                    }
-                    self.connection = Some(self.database.connection().await?);
+                    let another = self.database.connection().await?;
+                    std::mem::replace(&mut state.connection, another).discard();
                 }
             },
             result => return result.map_err(crate::error::of),
         }
-        *self.opening.lock().unwrap_or_else(PoisonError::into_inner) = begun;
-        self.send(statements, false).await.map_err(crate::error::of)
+        state.opening = begun;
+        let answers = state.send(statements, false).await;
+        answers.map_err(crate::error::of)
     }
 }
 
 impl SystemTx {
-    pub(super) fn new(
-        database: Database,
-        connection: Pooled,
-        purpose: SystemPurpose,
-        acting: &Acting,
-    ) -> Self {
-        let opening = Opening {
-            begin: purpose::begin(purpose),
-            context: scope::statement(acting),
-            across: None,
-        };
-        Self::opened(database, connection, opening, None)
-    }
-
     /// Statements on behalf of somebody who is known, with their standing at this moment, in one round trip.
     ///
     /// # Errors
@@ -160,30 +121,31 @@ impl SystemTx {
         acting: &Acting,
         credential: &Credential,
         statements: [Statement; N],
-    ) -> Result<(Actor, [Vec<QueryResult>; N]), Error> {
+    ) -> Result<(Actor, [Vec<Row>; N]), Error> {
         let user = acting.user.ok_or_else(Error::unauthenticated)?;
         let mut sent = Vec::with_capacity(N + 1);
         sent.push(callers::statement(user, credential));
         sent.extend(statements);
-        let answers = self.send(&sent, false).await.map_err(crate::error::of)?;
-        let (caller, answers) = standing_first(&answers)?;
-        let actor = callers::actor(user, &acting.origin, &caller)?;
-        Ok((actor, collect(answers)?))
+        let mut answers = self.send(&sent, false).await?.into_iter();
+        let standing = answers.next().map(|answer| answer.rows).unwrap_or_default();
+        let actor = callers::actor(user, &acting.origin, &standing)?;
+        Ok((actor, rows(answers)))
     }
 }
 
 impl<Context> Transaction<Context> {
-    fn opened(
+    pub(super) fn new(
         database: Database,
         connection: Pooled,
-        opening: Opening,
+        context: scope::Context,
         scope: Option<TenantScope>,
     ) -> Self {
         Self {
             database,
-            connection: Some(connection),
-            opening: Mutex::new(Some(opening)),
-            ended: AtomicBool::new(false),
+            state: Mutex::new(State {
+                connection,
+                opening: Some(context.into()),
+            }),
             scope,
             once: None,
             keys: None,
@@ -198,12 +160,8 @@ impl<Context> Transaction<Context> {
     pub async fn rows<const N: usize>(
         &self,
         statements: [Statement; N],
-    ) -> Result<[Vec<QueryResult>; N], Error> {
-        let answers = self
-            .send(&statements, false)
-            .await
-            .map_err(crate::error::of)?;
-        collect(&answers)
+    ) -> Result<[Vec<Row>; N], Error> {
+        Ok(rows(self.send(&statements, false).await?))
     }
 
     /// The last statements and COMMIT in one round trip, with the rows of each.
@@ -213,12 +171,8 @@ impl<Context> Transaction<Context> {
     pub async fn finish<const N: usize>(
         self,
         statements: [Statement; N],
-    ) -> Result<[Vec<QueryResult>; N], Error> {
-        let answers = self
-            .send(&statements, true)
-            .await
-            .map_err(crate::error::of)?;
-        collect(&answers)
+    ) -> Result<[Vec<Row>; N], Error> {
+        Ok(rows(self.send(&statements, true).await?))
     }
 
     /// The last statements, what `read` makes of their rows, and COMMIT. Where the request is to take effect once, `answer`
@@ -229,7 +183,7 @@ impl<Context> Transaction<Context> {
     pub async fn finish_answered<const N: usize, T>(
         self,
         statements: [Statement; N],
-        read: impl FnOnce([Vec<QueryResult>; N]) -> Result<T, Error>,
+        read: impl FnOnce([Vec<Row>; N]) -> Result<T, Error>,
         answer: impl FnOnce(&T) -> KeptAnswer,
     ) -> Result<T, Error> {
         let Some(once) = self.once.clone() else {
@@ -262,111 +216,19 @@ impl<Context> Transaction<Context> {
         self.once = Some(once);
     }
 
+    async fn send(&self, statements: &[Statement], commit: bool) -> Result<Vec<Answer>, Error> {
+        let answers = self.state.lock().await.send(statements, commit).await;
+        answers.map_err(crate::error::of)
+    }
+}
+
+impl State {
     async fn send(
-        &self,
+        &mut self,
         statements: &[Statement],
         commit: bool,
     ) -> Result<Vec<Answer>, ExchangeError> {
-        let opening = self
-            .opening
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let Some(connection) = &self.connection else {
-            unreachable!("the connection is given back on drop alone");
-        };
-        let answers = connection
-            .exchange(opening.as_ref(), statements, commit)
-            .await?;
-        self.ended.store(commit, Ordering::Release);
-        Ok(answers)
-    }
-
-    fn connection(&self) -> Result<&Pooled, Error> {
-        self.connection
-            .as_ref()
-            .ok_or_else(|| crate::error::unavailable("the connection was lost"))
-    }
-}
-
-/// The rows about the caller, which were asked for first, and the other answers.
-fn standing_first(answers: &[Answer]) -> Result<(Vec<QueryResult>, &[Answer]), Error> {
-    let (caller, others) = answers
-        .split_first()
-        .ok_or_else(|| Error::internal("nothing was answered"))?;
-    Ok((caller.results().map_err(Error::internal)?, others))
-}
-
-pub(super) fn collect<const N: usize>(answers: &[Answer]) -> Result<[Vec<QueryResult>; N], Error> {
-    let mut rows = Vec::with_capacity(N);
-    for answer in answers {
-        rows.push(answer.results().map_err(Error::internal)?);
-    }
-    let mut rows = rows.into_iter();
-    Ok(std::array::from_fn(|_| rows.next().unwrap_or_default()))
-}
-
-impl<Context> Drop for Transaction<Context> {
-    fn drop(&mut self) {
-        let unopened = self
-            .opening
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_some();
-        let Some(connection) = self.connection.take() else {
-            return;
-        };
-        if unopened || self.ended.load(Ordering::Acquire) {
-            return;
-        }
-        // What was queued is still carried out, so ROLLBACK queues behind it, whatever was interrupted.
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
-            drop(Object::take(connection));
-            return;
-        };
-        runtime.spawn(async move {
-            let rollback = connection.client.batch_execute("ROLLBACK");
-            if !matches!(
-                tokio::time::timeout(ROLLBACK_DEADLINE, rollback).await,
-                Ok(Ok(()))
-            ) {
-                drop(Object::take(connection));
-            }
-        });
-    }
-}
-
-#[async_trait::async_trait]
-impl<Context: Send + Sync> ConnectionTrait for Transaction<Context> {
-    fn get_database_backend(&self) -> DbBackend {
-        DbBackend::Postgres
-    }
-
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        let answers = self.send(&[statement], false).await.map_err(to_db_err)?;
-        let rows_affected = answers.first().map(Answer::affected).unwrap_or_default();
-        Ok(ProxyExecResult {
-            last_insert_id: 0,
-            rows_affected,
-        }
-        .into())
-    }
-
-    async fn execute_unprepared(&self, _: &str) -> Result<ExecResult, DbErr> {
-        Err(DbErr::Custom(
-            "statements are prepared, so that values never become SQL".to_owned(),
-        ))
-    }
-
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        Ok(self.query_all_raw(statement).await?.into_iter().next())
-    }
-
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        let answers = self.send(&[statement], false).await.map_err(to_db_err)?;
-        answers
-            .first()
-            .map(Answer::results)
-            .unwrap_or(Ok(Vec::new()))
+        let opening = self.opening.take();
+        exchange(&mut self.connection, opening.as_ref(), statements, commit).await
     }
 }

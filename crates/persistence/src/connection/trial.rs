@@ -1,10 +1,10 @@
 //! A transaction in which any statement may be tried, because nothing of it stays: its session is ended, not used again.
 
-use deadpool::managed::Object;
 use domain::Error;
-use tokio_postgres::SimpleQueryMessage;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::{Database, pool::Pooled};
+use super::Database;
+use crate::scope::Role;
 
 /// Whatever is tried waits no longer for a lock, and holds up nobody for longer.
 const BEGIN: &str = "BEGIN; SET LOCAL lock_timeout = '2s'";
@@ -13,7 +13,7 @@ const TAKE_BACK: &str = "ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attemp
 
 /// Statements of any kind, none of which lasts.
 pub(crate) struct Trial {
-    connection: Option<Pooled>,
+    client: Client,
 }
 
 /// What a statement came to.
@@ -31,11 +31,15 @@ pub(crate) enum Outcome {
 }
 
 impl Trial {
-    /// A session outside of any transaction so far.
+    /// A session outside of any transaction so far, which runs as a tenant's transaction does.
     pub(crate) async fn new(database: &Database) -> Result<Self, Error> {
-        Ok(Self {
-            connection: Some(database.connection().await?),
-        })
+        let client = database.connector().connect().await.map_err(|error| {
+            crate::error::unavailable("the database can't be reached").with_source(error)
+        })?;
+        let trial = Self { client };
+        trial.run(&format!("SET ROLE {}", Role::App.name())).await?;
+        trial.run("SET timezone = 'UTC'").await?;
+        Ok(trial)
     }
 
     pub(crate) async fn begin(&self) -> Result<(), Error> {
@@ -49,8 +53,8 @@ impl Trial {
 
     /// The rows of what has to work, each column as text.
     pub(crate) async fn select(&self, sql: &str) -> Result<Vec<Vec<String>>, Error> {
-        let messages = self.client()?.simple_query(sql).await;
-        let messages = messages.map_err(|error| crate::error::of(error.into()))?;
+        let messages = self.client.simple_query(sql).await;
+        let messages = messages.map_err(crate::error::of_driver)?;
         let row = |message| match message {
             SimpleQueryMessage::Row(row) => Some(
                 (0..row.len())
@@ -65,31 +69,18 @@ impl Trial {
     /// Tries a statement as `context` says, and takes it back.
     pub(crate) async fn attempt(&self, context: &str, sql: &str) -> Result<Outcome, Error> {
         self.run(&format!("{SAVEPOINT}; {context}")).await?;
-        let outcome = match self.client()?.simple_query(sql).await {
+        let outcome = match self.client.simple_query(sql).await {
             Ok(messages) => Outcome::Rows(affected(&messages)),
             Err(error) => match error.as_db_error() {
                 Some(refused) => Outcome::Refused {
                     code: refused.code().code().to_owned(),
                     message: refused.message().to_owned(),
                 },
-                None => return Err(crate::error::of(error.into())),
+                None => return Err(crate::error::of_driver(error)),
             },
         };
         self.run(TAKE_BACK).await?;
         Ok(outcome)
-    }
-
-    fn client(&self) -> Result<&tokio_postgres::Client, Error> {
-        let connection = self.connection.as_ref();
-        let connection =
-            connection.ok_or_else(|| crate::error::unavailable("the connection was lost"))?;
-        Ok(&connection.client)
-    }
-}
-
-impl Drop for Trial {
-    fn drop(&mut self) {
-        self.connection.take().map(Object::take);
     }
 }
 

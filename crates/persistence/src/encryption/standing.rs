@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use domain::{Error, ErrorKind, Result, TenantId, ports::Transaction as _, secret::KeyId};
 use entity::tenant_key::{self, KeyState};
-use sea_orm::{ActiveEnum, DbBackend, FromQueryResult, QueryResult, Statement, prelude::Uuid};
+use postgres_connection::Row;
+use sea_orm::{ActiveEnum, DbBackend, FromQueryResult, Statement, prelude::Uuid};
 
 use super::tenant_keys::exclusive_key_statements;
 use crate::{
@@ -83,7 +84,7 @@ struct Rotation {
     started_at: chrono::NaiveDateTime,
 }
 
-fn standing(row: &QueryResult) -> Result<KeyStanding> {
+fn standing(row: &Row) -> Result<KeyStanding> {
     let row: tenant_key::Model = read(row)?;
     Ok(KeyStanding {
         id: KeyId(row.id),
@@ -191,7 +192,7 @@ impl Database {
     }
 }
 
-fn count(rows: &[QueryResult]) -> Result<u64> {
+fn count(rows: &[Row]) -> Result<u64> {
     let uses: Option<Uses> = first(rows)?;
     let uses = uses.map(|uses| uses.uses).unwrap_or_default();
     u64::try_from(uses).map_err(Error::internal)

@@ -11,7 +11,7 @@ use domain::{
     },
 };
 use entity::tenant_key::{self, KeyState};
-use sea_orm::{DbBackend, QueryResult, Statement, Value, prelude::Uuid};
+use sea_orm::{DbBackend, Statement, Value, prelude::Uuid};
 use serde_json::json;
 
 use super::{
@@ -100,7 +100,7 @@ pub(crate) struct TenantKeys {
 
 impl TenantKeys {
     /// Those in `rows`, which are of one owner.
-    pub(crate) fn read(keyring: &Keyring, rows: &[QueryResult]) -> Result<Self> {
+    pub(crate) fn read(keyring: &Keyring, rows: &[postgres_connection::Row]) -> Result<Self> {
         Ok(Self {
             keyring: keyring.clone(),
             rows: rows.iter().map(read).collect::<Result<_>>()?,
@@ -240,7 +240,7 @@ impl CurrentValues for StoredConfig {
 impl TenantTx {
     /// Takes the tenant's keys from the rows that [`key_statements`] gave; a tenant that has none gets its first, which
     /// costs a round trip.
-    pub(crate) async fn read_keys(&mut self, rows: &[QueryResult]) -> Result<()> {
+    pub(crate) async fn read_keys(&mut self, rows: &[postgres_connection::Row]) -> Result<()> {
         let keyring = self.database().keyring().clone();
         let mut keys = TenantKeys::read(&keyring, rows)?;
         // Whoever has nothing to encrypt does not need a key.

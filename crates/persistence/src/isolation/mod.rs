@@ -7,7 +7,7 @@ mod roles;
 use std::fmt;
 
 use domain::Error;
-use sea_orm::{DbBackend, FromQueryResult, Statement};
+use sea_orm::FromQueryResult;
 
 use crate::{Database, rows::read};
 
@@ -63,9 +63,8 @@ impl Database {
     /// # Errors
     /// `database_unavailable` where it can't be asked.
     pub async fn isolation(&self) -> Result<Standing, Error> {
-        let questions = [SESSION, roles::ROLES, roles::MEMBERSHIPS, RULES]
-            .map(|sql| Statement::from_string(DbBackend::Postgres, sql));
-        let [session, known, memberships, rules] = self.outside_transactions(questions).await?;
+        let questions = [SESSION, roles::ROLES, roles::MEMBERSHIPS, RULES];
+        let [session, known, memberships, rules] = self.without_context(questions).await?;
         let session: Session = read(
             session
                 .first()
@@ -98,8 +97,7 @@ impl Session {
             findings.push(Finding {
                 object: format!("login {login}"),
                 problem: format!("its sessions run as {role}, not as {app}"),
-                remedy: "a pooler before PostgreSQL has to pass on the startup parameter `options`"
-                    .to_owned(),
+                remedy: "ALTER ROLE … RESET role, and the same for the database".to_owned(),
             });
         }
         if !self.tenant.is_empty() {

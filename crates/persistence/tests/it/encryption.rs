@@ -137,7 +137,7 @@ async fn secrets_are_encrypted_at_rest_shown_as_a_marker_and_opened_for_whoever_
     assert_eq!(names, ["ct", "kid", "n", "v"]);
 
     let read = fixture.database.read(scope(&ada)).service(id).await;
-    let shown = read.unwrap().1.config;
+    let shown = read.unwrap().1.config.read().unwrap();
     assert_eq!(shown.environment.unwrap().0["PASSWORD"], MARKER);
     assert_eq!(shown.custom_variables.unwrap().0["token"], MARKER);
 
@@ -222,7 +222,14 @@ async fn what_was_stored_in_the_clear_is_read_and_encrypted_with_the_next_change
     );
     let read = fixture.database.read(scope(&ada)).service(id).await;
     assert_eq!(
-        read.unwrap().1.config.environment.unwrap().0["PASSWORD"],
+        read.unwrap()
+            .1
+            .config
+            .read()
+            .unwrap()
+            .environment
+            .unwrap()
+            .0["PASSWORD"],
         MARKER
     );
 

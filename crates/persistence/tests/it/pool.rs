@@ -174,7 +174,7 @@ async fn the_address_has_its_way_with_time_outs_and_none_with_the_role() {
     let settings = Statement::from_string(DbBackend::Postgres, settings);
     let transaction = database.tenant(scope(&ada)).await.unwrap();
     let [rows] = transaction.rows([settings]).await.unwrap();
-    let value = |name| rows[0].try_get::<String>("", name).unwrap();
+    let value = |name| rows[0].get::<String>(name).unwrap();
     assert_eq!(
         ["timeout", "zone", "role"].map(value),
         ["1234ms", "UTC", "nomad_services_app"]
