@@ -24,7 +24,6 @@ use actix_web::{
     body::{BodySize, BoxBody, MessageBody},
     dev::{AppConfig, ServiceRequest, ServiceResponse},
     http::{ConnectionType, StatusCode, header::TRANSFER_ENCODING},
-    middleware::Next,
     web::Bytes,
 };
 use tokio::{
@@ -114,9 +113,9 @@ enum Phase {
     Answering,
 }
 
-/// Ends the server's turn.
+/// The server's turn, which ends with this.
 #[derive(Debug)]
-struct Answering(Turn);
+pub(crate) struct Answering(Turn);
 
 impl Drop for Answering {
     fn drop(&mut self) {
@@ -124,38 +123,38 @@ impl Drop for Answering {
     }
 }
 
-/// Marks the connection as the server's turn, until the answer is whole.
-///
-/// # Errors
-/// As what comes next.
-pub(crate) async fn take_turn<B: MessageBody + 'static>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
-    let turn = request.conn_data::<Turn>().cloned();
-    let answering = turn.clone().map(|turn| {
+impl Answering {
+    /// Begins the server's turn on the connection of `request`.
+    pub(crate) fn begin(request: &ServiceRequest) -> Option<Self> {
+        let turn = request.conn_data::<Turn>().cloned()?;
         turn.phase.set(Phase::Answering);
-        Answering(turn)
-    });
-    let is_chunked = request.headers().contains_key(TRANSFER_ENCODING);
-    let mut response = next.call(request).await?;
-    // Whoever refuses may not have waited for the end of the body, and nobody knows how long that is.
-    if is_chunked && !response.status().is_success() {
-        let head = response.response_mut().head_mut();
-        head.set_connection_type(ConnectionType::Close);
-        if let Some(turn) = turn {
-            turn.is_last.set(true);
-        }
+        Some(Self(turn))
     }
-    Ok(response.map_body(|_, body| AnswerBody {
-        body: BoxBody::new(body),
-        _answering: answering,
-    }))
+
+    /// Lasts until this answer is whole.
+    pub(crate) fn last<B: MessageBody + 'static>(
+        turn: Option<Self>,
+        mut response: ServiceResponse<B>,
+    ) -> ServiceResponse<AnswerBody> {
+        let is_chunked = response.request().headers().contains_key(TRANSFER_ENCODING);
+        // Whoever refuses may not have waited for the end of the body, and nobody knows how long that is.
+        if is_chunked && !response.status().is_success() {
+            let head = response.response_mut().head_mut();
+            head.set_connection_type(ConnectionType::Close);
+            if let Some(Self(turn)) = &turn {
+                turn.is_last.set(true);
+            }
+        }
+        response.map_body(|_, body| AnswerBody {
+            body: body.boxed(),
+            _answering: turn,
+        })
+    }
 }
 
 /// An answer's body; its end is the end of the server's turn.
 #[derive(Debug)]
-struct AnswerBody {
+pub(crate) struct AnswerBody {
     body: BoxBody,
     _answering: Option<Answering>,
 }

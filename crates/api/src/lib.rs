@@ -1,6 +1,5 @@
 //! The HTTP API of Nomad Services and the `nomad-services` command around it.
 
-mod bounds;
 mod client_address;
 pub mod commands;
 mod connection;
@@ -11,6 +10,7 @@ mod json;
 pub mod lifecycle;
 pub mod observability;
 pub mod openapi;
+pub mod operations;
 pub mod paths;
 mod problem;
 pub mod process;

@@ -4,15 +4,14 @@ use std::{error::Error as StdError, fmt};
 
 use actix_cors::CorsError;
 use actix_web::{
-    HttpMessage, HttpResponse, ResponseError,
-    body::{BoxBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
+    HttpResponse, ResponseError,
+    body::BoxBody,
+    dev::ServiceResponse,
     error::PathError,
     http::{
         StatusCode,
         header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE},
     },
-    middleware::Next,
 };
 use domain::{Error, ErrorKind};
 use serde::{Deserialize, Serialize};
@@ -214,16 +213,7 @@ impl ResponseError for Problem {
 
 /// Adds to a problem what only its request knows: where it happened, and the request's id. What a library refused by itself
 /// becomes a problem too, so that no error is answered in another form or with a text that is not ours.
-///
-/// # Errors
-/// As what comes next.
-pub(crate) async fn complete<B: MessageBody + 'static>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let instance = request.path().to_owned();
-    let request_id = request.extensions().get::<RequestId>().cloned();
-    let mut response = next.call(request).await?.map_into_boxed_body();
+pub(crate) fn complete(mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let status = response.status();
     if matches!(
         status,
@@ -245,13 +235,14 @@ pub(crate) async fn complete<B: MessageBody + 'static>(
         (None, None) => Some(of_library(status, error).body),
     };
     let Some(mut body) = body else {
-        return Ok(response);
+        return response;
     };
-    body.instance = instance;
-    body.request_id = request_id.map(|id| id.to_string()).unwrap_or_default();
+    let request = response.request();
+    request.path().clone_into(&mut body.instance);
+    body.request_id = RequestId::of(request).to_string();
     let body = serde_json::to_string(&body).unwrap_or_default();
     response.headers_mut().insert(CONTENT_TYPE, CONTENT);
-    Ok(response.map_body(|_, _| BoxBody::new(body)))
+    response.map_body(|_, _| BoxBody::new(body))
 }
 
 /// An error that is none of ours.

@@ -18,8 +18,8 @@ use actix_web::{
 use crate::{
     connection, edge,
     lifecycle::{Lifecycle, Phase},
-    observability::{metrics, requests},
-    openapi, problem, request_id, routes,
+    observability::metrics,
+    openapi, routes,
     server::{Parts, StartError, database::ChosenDatabase, orchestrator::Orchestrator},
     settings::Settings,
 };
@@ -147,7 +147,8 @@ pub async fn build(settings: &Settings) -> Result<Process, StartError> {
         Data::new(parts.fingerprints.clone()),
     );
     let description = openapi::document();
-    let operations = Data::new(openapi::bounds(&description));
+    let operations = openapi::served(&description);
+    let operations = Data::new(operations.map_err(|error| StartError::Routes(error.to_string()))?);
     let configure = routes::configure(&settings.server, description);
     let cors = settings.cors.clone();
     let app = move || {
@@ -168,17 +169,7 @@ pub async fn build(settings: &Settings) -> Result<Process, StartError> {
                     next.call(request)
                 }
             })
-            .wrap(from_fn(problem::complete))
-            .wrap(from_fn(edge::compression::compress))
-            .wrap(from_fn(edge::conditional::spare_what_is_known))
-            .wrap(from_fn(edge::headers::protect))
-            .wrap(from_fn(requests::observe))
-            .wrap(from_fn(request_id::identify))
-            .wrap(from_fn(connection::take_turn))
-            .wrap_fn(|mut request, next| {
-                edge::trailing_slash::drop(&mut request);
-                next.call(request)
-            })
+            .wrap(from_fn(edge::pass))
     };
     let server = connection::serve(app, listener, &settings.server).map_err(StartError::Serving)?;
     Ok(Process {

@@ -2,34 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use actix_web::{
-    body::{BoxBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
-    middleware::Next,
-};
+use actix_web::HttpRequest;
 use domain::{Error, ErrorKind, FieldError, Violation};
 
-use crate::{bounds::Operations, problem::Problem};
+use crate::operations::Bounds;
 
 /// Refuses what the description does not name.
 ///
 /// # Errors
 /// Every bad parameter at once, with the names of those there are.
-pub(crate) async fn check<B: MessageBody + 'static>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let pattern = request.match_pattern().unwrap_or_default();
-    let operations = Operations::of(request.request()).cloned();
-    let operation = operations
-        .as_ref()
-        .and_then(|operations| operations.bounds(request.method().as_str(), &pattern));
-    if let Some(operation) = operation
-        && let Err(refused) = refuse_others(request.query_string(), &operation.query_parameters)
-    {
-        return Ok(request.error_response(Problem::from(refused)));
+pub(crate) fn check(request: &HttpRequest, bounds: &Bounds) -> Result<(), Error> {
+    match request.query_string() {
+        "" => Ok(()),
+        query => refuse_others(query, &bounds.query_parameters),
     }
-    Ok(next.call(request).await?.map_into_boxed_body())
 }
 
 fn refuse_others(query: &str, allowed: &[String]) -> Result<(), Error> {

@@ -1,13 +1,11 @@
 //! The id that joins a request's answer, its problem, its log lines and its audit rows.
 
-use std::fmt;
+use std::{fmt, rc::Rc};
 
 use actix_web::{
     HttpMessage, HttpRequest,
-    body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
     http::header::{HeaderName, HeaderValue},
-    middleware::Next,
 };
 use uuid::Uuid;
 
@@ -18,7 +16,7 @@ const MAX_LENGTH: usize = 128;
 
 /// Stands in the request's extensions.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct RequestId(String);
+pub struct RequestId(Rc<str>);
 
 impl RequestId {
     /// The id of this request.
@@ -29,7 +27,7 @@ impl RequestId {
 
     /// One that nobody has.
     pub(crate) fn generate() -> Self {
-        Self(Uuid::now_v7().to_string())
+        Self(Uuid::now_v7().to_string().into())
     }
 
     /// What the client sent, if it is fit for a log line.
@@ -37,7 +35,7 @@ impl RequestId {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         let text = value.to_str().ok()?;
         let good = (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(allowed);
-        good.then(|| Self(text.to_owned()))
+        good.then(|| Self(text.into()))
     }
 }
 
@@ -47,23 +45,19 @@ impl fmt::Display for RequestId {
     }
 }
 
-/// Gives the request its id, and the answer too.
-///
-/// # Errors
-/// As what comes next.
-pub async fn identify<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
+/// Gives the request its id.
+pub(crate) fn identify(request: &ServiceRequest) -> RequestId {
     let sent = request.headers().get(X_REQUEST_ID);
     let id = sent
         .and_then(RequestId::accepted)
         .unwrap_or_else(RequestId::generate);
-    let header = HeaderValue::from_str(&id.0);
-    request.extensions_mut().insert(id);
-    let mut response = next.call(request).await?;
-    if let Ok(header) = header {
+    request.extensions_mut().insert(id.clone());
+    id
+}
+
+/// Gives an answer the id of its request.
+pub(crate) fn repeat<B>(id: &RequestId, response: &mut ServiceResponse<B>) {
+    if let Ok(header) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(X_REQUEST_ID, header);
     }
-    Ok(response)
 }

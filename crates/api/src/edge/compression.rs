@@ -4,14 +4,16 @@
 
 use actix_http::encoding::Encoder;
 use actix_web::{
-    HttpMessage,
-    body::{BodySize, EitherBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
-    http::header::{AcceptEncoding, ContentEncoding, ETAG, Encoding, HeaderValue, VARY},
-    middleware::Next,
+    HttpRequest,
+    body::{BodySize, BoxBody, MessageBody},
+    dev::ServiceResponse,
+    http::header::{
+        AcceptEncoding, ContentEncoding, ETAG, Encoding, Header as _, HeaderValue, VARY,
+    },
 };
 
 use super::conditional;
+use crate::operations;
 
 /// In bytes; below it, compressing saves no packet.
 const SMALLEST: u64 = 1024;
@@ -33,41 +35,32 @@ pub(crate) const SECRET_ANSWERS: [(&str, &str); 6] = [
 ];
 
 /// Compresses an answer where that is wanted, possible and safe.
-///
-/// # Errors
-/// As what comes next.
-pub(crate) async fn compress<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<Encoder<B>, B>>, actix_web::Error> {
-    let secret = holds_secret(&request);
-    let wanted = request
-        .get_header::<AcceptEncoding>()
-        .and_then(|accepted| accepted.negotiate(OFFERED.iter()));
-    let response = next.call(request).await?;
+pub(super) fn compress(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     let size = response.response().body().size();
-    if secret || !matches!(size, BodySize::Sized(SMALLEST..)) {
-        return Ok(response.map_body(|_, body| EitherBody::right(body)));
+    if !matches!(size, BodySize::Sized(SMALLEST..)) || holds_secret(response.request()) {
+        return response;
     }
-    if wanted != Some(Encoding::gzip()) {
-        return Ok(response.map_body(|head, body| {
+    let accepted = AcceptEncoding::parse(response.request()).ok();
+    let wanted = accepted.and_then(|accepted| accepted.negotiate(OFFERED.iter()));
+    response.map_body(|head, body| {
+        if wanted != Some(Encoding::gzip()) {
             let varies = HeaderValue::from_static("accept-encoding");
             head.headers_mut().append(VARY, varies);
-            EitherBody::right(body)
-        }));
-    }
-    Ok(response.map_body(|head, body| {
+            return body;
+        }
         let body = Encoder::response(ContentEncoding::Gzip, head, body);
         let tag = head.headers().get(ETAG).and_then(conditional::compressed);
         if let Some(tag) = tag {
             head.headers_mut().insert(ETAG, tag);
         }
-        EitherBody::left(body)
-    }))
+        BoxBody::new(body)
+    })
 }
 
-fn holds_secret(request: &ServiceRequest) -> bool {
-    let (method, pattern) = (request.method().as_str(), request.match_pattern());
+fn holds_secret(request: &HttpRequest) -> bool {
+    let route = operations::route(request);
     let mut secret = SECRET_ANSWERS.iter();
-    secret.any(|(of, path)| *of == method && Some(*path) == pattern.as_deref())
+    route.is_some_and(|route| {
+        secret.any(|(method, path)| request.method() == *method && route.pattern == *path)
+    })
 }

@@ -3,15 +3,14 @@
 
 use actix_web::{
     HttpRequest,
-    body::{EitherBody, MessageBody},
-    dev::{ServiceRequest, ServiceResponse},
+    body::BoxBody,
+    dev::ServiceResponse,
     http::{
         Method, StatusCode,
         header::{
             CONTENT_ENCODING, CONTENT_TYPE, ETAG, EntityTag, HeaderName, HeaderValue, IF_NONE_MATCH,
         },
     },
-    middleware::Next,
 };
 
 /// Ends the tag of what is sent compressed: those are other bytes, and a strong tag stands for bytes.
@@ -78,30 +77,26 @@ pub(super) fn compressed(tag: &HeaderValue) -> Option<HeaderValue> {
 }
 
 /// Answers 304, without a body, where the client names the version that it would be sent.
-///
-/// # Errors
-/// As what comes next.
-pub(crate) async fn spare_what_is_known<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+pub(super) fn spare_what_is_known(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    let request = response.request();
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let known = reads
-        .then(|| Versions::named(request.request(), &IF_NONE_MATCH))
-        .flatten();
-    let mut response = next.call(request).await?;
-    let tag = response.headers().get(ETAG);
-    let tag = tag.and_then(|tag| tag.to_str().ok()?.parse().ok());
-    let is_known = match (known, tag) {
-        (Some(known), Some(tag)) => known.hold_weakly(&tag),
-        _ => false,
-    };
-    if !is_known || response.status() != StatusCode::OK {
-        return Ok(response.map_into_left_body());
+    if !reads || response.status() != StatusCode::OK {
+        return response;
     }
+    let Some(tag) = response.headers().get(ETAG) else {
+        return response;
+    };
+    let Some(known) = Versions::named(request, &IF_NONE_MATCH) else {
+        return response;
+    };
+    let tag = tag.to_str().ok().and_then(|tag| tag.parse().ok());
+    if !tag.is_some_and(|tag| known.hold_weakly(&tag)) {
+        return response;
+    }
+    let mut response = response.map_body(|_, _| BoxBody::new(()));
     *response.response_mut().status_mut() = StatusCode::NOT_MODIFIED;
     for name in [CONTENT_TYPE, CONTENT_ENCODING] {
         response.headers_mut().remove(name);
     }
-    Ok(response.map_body(|_, _| EitherBody::right(actix_web::body::BoxBody::new(()))))
+    response
 }

@@ -2,13 +2,11 @@
 //! back by HTTPS.
 
 use actix_web::{
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
+    dev::ServiceResponse,
     http::header::{
         CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY,
         STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     },
-    middleware::Next,
 };
 
 use crate::client_address::came_by_https;
@@ -22,16 +20,9 @@ const PAGE: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Adds them.
-///
-/// # Errors
-/// As what comes next.
-pub(crate) async fn protect<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let https = came_by_https(request.request());
-    let page = request.path().starts_with("/docs/");
-    let mut response = next.call(request).await?;
+pub(super) fn protect<B>(response: &mut ServiceResponse<B>) {
+    let https = came_by_https(response.request());
+    let page = response.request().path().starts_with("/docs/");
     let headers = response.headers_mut();
     let mut add = |name: HeaderName, value| headers.insert(name, HeaderValue::from_static(value));
     add(X_CONTENT_TYPE_OPTIONS, "nosniff");
@@ -42,5 +33,4 @@ pub(crate) async fn protect<B: MessageBody>(
     if https {
         add(STRICT_TRANSPORT_SECURITY, "max-age=31536000");
     }
-    Ok(response)
 }

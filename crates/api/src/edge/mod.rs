@@ -11,19 +11,25 @@ use std::time::Duration;
 
 use actix_cors::Cors;
 use actix_web::{
-    HttpMessage,
-    body::{EitherBody, MessageBody},
+    HttpMessage, HttpRequest,
+    body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     http::{StatusCode, header},
     middleware::{Condition, Next},
     web::Data,
 };
 use domain::{Acting, Error};
+use tracing::Instrument;
 
 use crate::{
+    connection::{AnswerBody, Answering},
+    extract::body,
     lifecycle::{Lifecycle, Phase},
-    problem::Problem,
-    request_id::X_REQUEST_ID,
+    observability::requests::Observed,
+    operations::{self, Operations},
+    problem::{self, Problem},
+    query,
+    request_id::{self, X_REQUEST_ID},
     server::App,
     settings::CorsSettings,
 };
@@ -69,51 +75,86 @@ pub(crate) fn ignore_preflight_of_others(settings: &CorsSettings, request: &mut 
     }
 }
 
-/// Records in the audit that somebody who is known was refused. Their own transaction was rolled back, so this is another.
+/// The first that sees a request, and the last that sees its answer.
 ///
 /// # Errors
 /// As what comes next.
-pub(crate) async fn record_refusals<B: MessageBody>(
-    request: ServiceRequest,
+pub(crate) async fn pass<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
     next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let answer = next.call(request).await?;
-    if answer.status() != StatusCode::FORBIDDEN {
-        return Ok(answer);
-    }
-    let request = answer.request();
-    let acting = request.extensions().get::<Acting>().cloned();
-    if let (Some(acting), Some(app)) = (acting, request.app_data::<Data<App>>()) {
-        let path = request.path();
-        let resource: String = path
-            .strip_prefix("/api/v1/")
-            .unwrap_or(path)
-            .chars()
-            .take(RESOURCE)
-            .collect();
-        let method = request.method().as_str();
-        let recorded = app.refused_access.record(&acting, method, resource).await;
-        if let Err(error) = recorded {
-            tracing::error!(cause = ?error, "a refusal could not be recorded");
+) -> Result<ServiceResponse<AnswerBody>, actix_web::Error> {
+    trailing_slash::drop(&mut request);
+    let turn = Answering::begin(&request);
+    let id = request_id::identify(&request);
+    Operations::find(&request);
+    let observed = Observed::begin(&request, &id);
+    let answer = next.call(request).instrument(observed.span().clone()).await;
+    let response = match answer {
+        Ok(response) => response.map_into_boxed_body(),
+        Err(error) => {
+            observed.answered(error.as_response_error().status_code());
+            return Err(error);
         }
+    };
+    let response = problem::complete(response);
+    let response = compression::compress(response);
+    let mut response = conditional::spare_what_is_known(response);
+    headers::protect(&mut response);
+    observed.answered(response.status());
+    request_id::repeat(&id, &mut response);
+    Ok(Answering::last(turn, response))
+}
+
+/// Admits a request to the API proper: the server has started, and the description knows the query and the body. That somebody
+/// who is known was refused is recorded.
+///
+/// # Errors
+/// As what comes next.
+pub(crate) async fn admit<B: MessageBody + 'static>(
+    mut request: ServiceRequest,
+    next: Next<B>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let answer = match refusal(&mut request).await {
+        Some(problem) => request.error_response(problem),
+        None => next.call(request).await?.map_into_boxed_body(),
+    };
+    if answer.status() == StatusCode::FORBIDDEN {
+        record_refusal(answer.request()).await;
     }
     Ok(answer)
 }
 
-/// Answers calls of the API with 503 until the database is ready for them.
-///
-/// # Errors
-/// As what comes next.
-pub(crate) async fn wait_for_start<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<EitherBody<B>>, actix_web::Error> {
+async fn refusal(request: &mut ServiceRequest) -> Option<Problem> {
     let lifecycle = request.app_data::<Data<Lifecycle>>();
     let starting = lifecycle.is_some_and(|lifecycle| lifecycle.phase() == Phase::Starting);
     if starting && request.path().starts_with("/api/") {
         let detail = "the server is starting; /readyz says what it waits for";
-        let problem = Problem::from(Error::unavailable("starting", detail, RETRY_AFTER));
-        return Ok(request.error_response(problem).map_into_right_body());
+        return Some(Error::unavailable("starting", detail, RETRY_AFTER).into());
     }
-    Ok(next.call(request).await?.map_into_left_body())
+    let route = operations::route(request.request())?;
+    let bounds = route.bounds(request.method())?;
+    if let Err(refused) = query::check(request.request(), bounds) {
+        return Some(refused.into());
+    }
+    body::refuse_unexpected(request, bounds).await.err()
+}
+
+/// Records in the audit that somebody who is known was refused. Their own transaction was rolled back, so this is another.
+async fn record_refusal(request: &HttpRequest) {
+    let acting = request.extensions().get::<Acting>().cloned();
+    let (Some(acting), Some(app)) = (acting, request.app_data::<Data<App>>()) else {
+        return;
+    };
+    let path = request.path();
+    let resource: String = path
+        .strip_prefix("/api/v1/")
+        .unwrap_or(path)
+        .chars()
+        .take(RESOURCE)
+        .collect();
+    let method = request.method().as_str();
+    let recorded = app.refused_access.record(&acting, method, resource).await;
+    if let Err(error) = recorded {
+        tracing::error!(cause = ?error, "a refusal could not be recorded");
+    }
 }

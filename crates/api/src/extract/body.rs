@@ -4,13 +4,11 @@ use std::{future::Future, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
-    body::{BoxBody, MessageBody},
-    dev::{Payload, ServiceRequest, ServiceResponse},
+    dev::{Payload, ServiceRequest},
     http::{
         StatusCode,
         header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING},
     },
-    middleware::Next,
     web::BytesMut,
 };
 use domain::{Error, Violation, pointer::child};
@@ -18,8 +16,8 @@ use futures::StreamExt;
 use serde_json::Value;
 
 use crate::{
-    bounds::Operations,
     json::{self, JsonLimits, Refused},
+    operations::Bounds,
     problem::Problem,
 };
 
@@ -61,23 +59,16 @@ impl FromRequest for Body {
 /// without fields, as some clients always send it, is none.
 ///
 /// # Errors
-/// As what comes next.
-pub(crate) async fn refuse_unexpected<B: MessageBody + 'static>(
-    mut request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let pattern = request.match_pattern().unwrap_or_default();
-    let operations = Operations::of(request.request()).cloned();
-    let operation = operations
-        .as_ref()
-        .and_then(|operations| operations.bounds(request.method().as_str(), &pattern));
-    if operation.is_some_and(|operation| !operation.takes_body) && announces_body(&request) {
-        let payload = request.take_payload();
-        if let Err(problem) = ensure_nothing(request.request(), payload).await {
-            return Ok(request.error_response(problem));
-        }
+/// Every field of it.
+pub(crate) async fn refuse_unexpected(
+    request: &mut ServiceRequest,
+    bounds: &Bounds,
+) -> Result<(), Problem> {
+    if bounds.takes_body || !announces_body(request) {
+        return Ok(());
     }
-    Ok(next.call(request).await?.map_into_boxed_body())
+    let payload = request.take_payload();
+    ensure_nothing(request.request(), payload).await
 }
 
 fn announces_body(request: &ServiceRequest) -> bool {

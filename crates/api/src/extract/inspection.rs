@@ -5,7 +5,7 @@ use actix_web::{HttpRequest, http::header::HeaderName};
 use domain::{Error, ErrorKind, Inspection, TenantId};
 
 use super::Id;
-use crate::paths::INSIDE_TENANT;
+use crate::{operations, paths::INSIDE_TENANT};
 
 /// Why somebody looks into a tenant.
 const X_REASON: HeaderName = HeaderName::from_static("x-reason");
@@ -63,8 +63,10 @@ pub(super) fn of(
     tenant: TenantId,
     reason: String,
 ) -> Result<Inspection, Error> {
-    let pattern = request.match_pattern().unwrap_or_default();
-    let below = pattern.strip_prefix(INSIDE_TENANT).unwrap_or_default();
+    let route = operations::route(request);
+    let pattern = route.as_ref().map(|route| route.pattern.as_str());
+    let below = pattern.and_then(|pattern| pattern.strip_prefix(INSIDE_TENANT));
+    let below = below.unwrap_or_default();
     let collection = below.split('/').nth(1).unwrap_or_default();
     let singular = collection.strip_suffix('s').unwrap_or(collection);
     let resource = if request.match_info().get("id").is_some() {

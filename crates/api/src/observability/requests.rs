@@ -3,19 +3,20 @@
 //! last line names the client's address. Paths are logged as routes, without their values, and queries not at
 //! all: they may hold what nobody should read.
 
-use std::time::Instant;
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use actix_web::{
-    HttpMessage,
-    body::MessageBody,
-    dev::{ServiceRequest, ServiceResponse},
-    http::Method,
-    middleware::Next,
+    dev::ServiceRequest,
+    http::{Method, StatusCode},
 };
 use domain::{TenantId, UserId};
-use tracing::{Instrument, Span, field::Empty};
+use tracing::{Span, field::Empty};
 
-use crate::{client_address::client_address, request_id::RequestId};
+use crate::{
+    client_address::client_address,
+    operations::{self, Route},
+    request_id::RequestId,
+};
 
 /// Stands for a path that is none of ours.
 const UNKNOWN_ROUTE: &str = "none";
@@ -38,49 +39,59 @@ pub(crate) fn identify_key(public_id: &str) {
     Span::current().record("api_key", public_id);
 }
 
-/// Logs and counts a request.
-///
-/// # Errors
-/// As what comes next.
-pub(crate) async fn observe<B: MessageBody>(
-    request: ServiceRequest,
-    next: Next<B>,
-) -> Result<ServiceResponse<B>, actix_web::Error> {
-    let started = Instant::now();
-    let id = request
-        .extensions()
-        .get::<RequestId>()
-        .map(ToString::to_string);
-    // At the highest level, so that the lines within carry it whatever the log's level is.
-    let span = tracing::error_span!(
-        "request",
-        request_id = id,
-        user = Empty,
-        tenant = Empty,
-        api_key = Empty
-    );
-    let method = method(request.method());
-    let client = client_address(request.request()).map(|address| address.to_string());
-    let result = next.call(request).instrument(span.clone()).await;
-    let (route, status) = match &result {
-        Ok(response) => (response.request().match_pattern(), response.status()),
-        Err(error) => (None, error.as_response_error().status_code()),
-    };
-    let route = route.unwrap_or_else(|| UNKNOWN_ROUTE.to_owned());
-    let (status, duration) = (status.as_u16(), started.elapsed());
-    span.in_scope(|| {
-        let duration_ms = duration.as_micros() as f64 / 1000.0;
-        tracing::info!(method, route, status, duration_ms, client, "answered");
-    });
-    let labels = [
-        ("method", method.to_owned()),
-        ("route", route),
-        ("status", status.to_string()),
-    ];
-    metrics::counter!("nomad_services_http_requests_total", &labels).increment(1);
-    metrics::histogram!("nomad_services_http_request_duration_seconds", &labels)
-        .record(duration.as_secs_f64());
-    result
+/// A request that is being answered.
+pub(crate) struct Observed {
+    span: Span,
+    started: Instant,
+    method: &'static str,
+    route: Option<Arc<Route>>,
+    client: Option<IpAddr>,
+}
+
+impl Observed {
+    /// Begins to observe.
+    pub(crate) fn begin(request: &ServiceRequest, id: &RequestId) -> Self {
+        // At the highest level, so that the lines within carry it whatever the log's level is.
+        let span = tracing::error_span!(
+            "request",
+            request_id = %id,
+            user = Empty,
+            tenant = Empty,
+            api_key = Empty
+        );
+        Self {
+            span,
+            started: Instant::now(),
+            method: method(request.method()),
+            route: operations::route(request.request()),
+            client: client_address(request.request()),
+        }
+    }
+
+    /// What the lines carry that are logged meanwhile.
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Logs and counts it.
+    pub(crate) fn answered(self, status: StatusCode) {
+        let route = self.route.as_ref();
+        let route = route.map_or(UNKNOWN_ROUTE, |route| route.pattern.as_str());
+        let (method, status, duration) = (self.method, status.as_u16(), self.started.elapsed());
+        self.span.in_scope(|| {
+            let duration_ms = duration.as_micros() as f64 / 1000.0;
+            let client = self.client.map(tracing::field::display);
+            tracing::info!(method, route, status, duration_ms, client, "answered");
+        });
+        let labels = [
+            ("method", method.to_owned()),
+            ("route", route.to_owned()),
+            ("status", status.to_string()),
+        ];
+        metrics::counter!("nomad_services_http_requests_total", &labels).increment(1);
+        metrics::histogram!("nomad_services_http_request_duration_seconds", &labels)
+            .record(duration.as_secs_f64());
+    }
 }
 
 /// A client may invent methods, and a metric must not grow with what clients invent.

@@ -11,6 +11,9 @@ mod inside_tenants;
 mod keywords;
 mod rules;
 
+use std::collections::HashMap;
+
+use actix_web::http::Method;
 use utoipa::{
     Modify, OpenApi as _,
     openapi::{
@@ -20,9 +23,9 @@ use utoipa::{
 };
 
 use crate::{
-    bounds::{Bounds, Operations},
-    paths::BASE,
-    routes::Routes,
+    operations::{Bounds, Operations},
+    paths::{BASE, DESCRIPTION, inside_tenant},
+    routes::{IN_TENANT, Routes, URL_MAP},
 };
 
 /// The whole description.
@@ -41,10 +44,26 @@ pub fn document() -> OpenApi {
     document
 }
 
-/// What the operations of a description take.
-pub fn bounds(document: &OpenApi) -> Operations {
-    let operations = document.paths.paths.iter().flat_map(|(path, item)| {
-        operations(item).map(move |(method, operation)| {
+/// The pages that show the description.
+const PAGES: &str = "/docs/{*page}";
+
+/// Every path that is served, with what is known of it from the description `document`.
+///
+/// # Errors
+/// Two paths can't be told apart.
+pub fn served(document: &OpenApi) -> Result<Operations, matchit::InsertError> {
+    let own = URL_MAP.iter().map(|(path, _)| (*path).to_owned());
+    let inside = IN_TENANT.iter().map(|path| inside_tenant(path));
+    let others = [PAGES, "/docs", DESCRIPTION].map(str::to_owned);
+    Operations::new(own.chain(inside).chain(others), bounds(document))
+}
+
+/// What the operations of a description take, by path and method.
+fn bounds(document: &OpenApi) -> HashMap<String, HashMap<Method, Bounds>> {
+    let paths = document.paths.paths.iter();
+    let proper = paths.filter(|(path, _)| path.starts_with(BASE));
+    let of_path = |item| {
+        operations(item).map(|(method, operation)| {
             let query_parameters = parameters(operation)
                 .filter(|parameter| parameter.parameter_in == ParameterIn::Query)
                 .map(|parameter| parameter.name.clone())
@@ -53,22 +72,22 @@ pub fn bounds(document: &OpenApi) -> Operations {
                 query_parameters,
                 takes_body: operation.request_body.is_some(),
             };
-            ((method.to_owned(), path.clone()), bounds)
+            (method, bounds)
         })
-    });
-    operations
-        .filter(|((_, path), _)| path.starts_with(BASE))
+    };
+    proper
+        .map(|(path, item)| (path.clone(), of_path(item).collect()))
         .collect()
 }
 
 /// The operations of a path, each with its method.
-fn operations(item: &PathItem) -> impl Iterator<Item = (&'static str, &Operation)> {
+fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
     [
-        ("GET", &item.get),
-        ("PUT", &item.put),
-        ("POST", &item.post),
-        ("PATCH", &item.patch),
-        ("DELETE", &item.delete),
+        (Method::GET, &item.get),
+        (Method::PUT, &item.put),
+        (Method::POST, &item.post),
+        (Method::PATCH, &item.patch),
+        (Method::DELETE, &item.delete),
     ]
     .into_iter()
     .filter_map(|(method, operation)| Some((method, operation.as_ref()?)))

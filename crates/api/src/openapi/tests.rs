@@ -18,7 +18,7 @@ fn the_description_names_exactly_the_routes_of_the_url_map() {
         .paths
         .iter()
         .flat_map(|(path, item)| {
-            operations(item).map(move |(method, _)| (path.clone(), method.to_lowercase()))
+            operations(item).map(move |(method, _)| (path.clone(), method.as_str().to_lowercase()))
         })
         .collect();
     let served: BTreeSet<_> = URL_MAP

@@ -14,7 +14,7 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
-    entity_tag::{IfMatch, shown, tagged},
+    entity_tag::{IfMatch, tagged},
     paging::{self, PageQuery},
     users::{UserView, view},
 };
@@ -131,7 +131,7 @@ async fn change(
     standing: (Option<Role>, Option<bool>),
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(request);
-    let check = |user: &User| expected.check(&shown(&view(user)));
+    let check = |user: &User| expected.check(&view(user));
     let user = app
         .administration
         .change_standing(caller, UserId(id), standing, check)

@@ -21,21 +21,26 @@ pub(super) fn shown(view: &impl Serialize) -> Map<String, Value> {
 }
 
 /// Changes with every change of what an answer shows.
-pub(super) fn etag(shown: &Map<String, Value>) -> String {
-    tag(shown).to_string()
+pub(super) fn etag(view: &impl Serialize) -> String {
+    tag(&text(view)).to_string()
 }
 
-fn tag(shown: &Map<String, Value>) -> EntityTag {
-    let digest = Sha256::digest(Value::from(shown.clone()).to_string());
-    EntityTag::new_strong(hex::encode(&digest[..16]))
+fn tag(text: &[u8]) -> EntityTag {
+    EntityTag::new_strong(hex::encode(&Sha256::digest(text)[..16]))
+}
+
+fn text(view: &impl Serialize) -> Vec<u8> {
+    // No view of ours has a key that is no text.
+    serde_json::to_vec(view).unwrap_or_default()
 }
 
 /// A single resource, with its tag.
 pub(super) fn tagged(mut response: HttpResponseBuilder, view: &impl Serialize) -> HttpResponse {
-    let shown = shown(view);
+    let text = text(view);
     response
-        .insert_header((header::ETAG, etag(&shown)))
-        .json(shown)
+        .insert_header((header::ETAG, tag(&text).to_string()))
+        .content_type(header::ContentType::json())
+        .body(text)
 }
 
 /// The versions a change may be a change of.
@@ -61,11 +66,11 @@ impl IfMatch {
     }
 
     /// Refuses a change of what has changed since the caller read it.
-    pub(super) fn check(&self, current: &Map<String, Value>) -> Result<(), Error> {
+    pub(super) fn check(&self, current: &impl Serialize) -> Result<(), Error> {
         let Some(wanted) = &self.0 else {
             return Ok(());
         };
-        if wanted.hold(&tag(current)) {
+        if wanted.hold(&tag(&text(current))) {
             return Ok(());
         }
         Err(Error::new(

@@ -69,8 +69,9 @@ pub async fn update(
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request).required()?;
     let user = app.members.update(scope, UserId(*id), |user| {
-        let current = shown(&view(user));
+        let current = view(user);
         expected.check(&current)?;
+        let current = shown(&current);
         MemberChange::parse(&body, &current).map_err(Error::invalid)
     });
     Ok(tagged(HttpResponse::Ok(), &view(&user.await?)))
@@ -92,7 +93,7 @@ pub async fn remove(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request);
-    let check = |user: &User| expected.check(&shown(&view(user)));
+    let check = |user: &User| expected.check(&view(user));
     app.members.remove(scope, UserId(*id), check).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -34,11 +34,10 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 use crate::{
     client_address::TrustedNetworks,
     edge,
-    extract::body::{self, BodyLimits},
+    extract::body::BodyLimits,
     json::JsonLimits,
     paths::{self, inside_tenant},
     problem::{self, Problem},
-    query,
     settings::ServerSettings,
 };
 
@@ -154,10 +153,7 @@ pub fn configure(
     let trusted = TrustedNetworks(settings.trusted_networks.clone());
     move |config| {
         let mut api = scope("")
-            .wrap(from_fn(body::refuse_unexpected))
-            .wrap(from_fn(query::check))
-            .wrap(from_fn(edge::wait_for_start))
-            .wrap(from_fn(edge::record_refusals))
+            .wrap(from_fn(edge::admit))
             .app_data(
                 web::PathConfig::default()
                     .error_handler(|error, _| problem::path_error(error).into()),

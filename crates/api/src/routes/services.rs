@@ -8,8 +8,9 @@ use actix_web::{
 };
 use chrono::{DateTime, Utc};
 use domain::{
-    Error, Service, ServiceConfig, ServiceId,
+    Error, Service, ServiceId,
     idempotency::Answer,
+    secret::ShownConfig,
     service::{NewService, ServiceFilter, ServicePatch, parse_reveal},
 };
 use serde::{Deserialize, Serialize};
@@ -70,7 +71,7 @@ pub struct ServiceView<'service> {
     description: Option<&'service str>,
     /// What it runs; `**********` stands for each secret value.
     #[schema(value_type = schemas::ServiceConfig)]
-    config: &'service ServiceConfig,
+    config: &'service ShownConfig,
     #[schema(value_type = Uuid)]
     tenant_id: domain::TenantId,
     /// The user who made it.
@@ -116,12 +117,12 @@ fn view(service: &Service) -> ServiceView<'_> {
 
 /// What a client is told whose service was made.
 fn created(service: &Service) -> Answer {
-    let shown = shown(&view(service));
+    let view = view(service);
     Answer {
         status: 201,
         location: Some(format!("/api/v1/services/{}", service.id)),
-        etag: Some(etag(&shown)),
-        body: shown.into(),
+        etag: Some(etag(&view)),
+        body: shown(&view).into(),
     }
 }
 
@@ -207,8 +208,9 @@ pub async fn replace(
     let service = app
         .services
         .update(scope, ServiceId(*id), |service, values| {
-            let current = shown(&view(service));
+            let current = view(service);
             expected.check(&current)?;
+            let current = shown(&current);
             ServicePatch::parse_replacement(&body, &current, values)
         });
     Ok(tagged(HttpResponse::Ok(), &view(&service.await?)))
@@ -233,8 +235,9 @@ pub async fn update(
     let service = app
         .services
         .update(scope, ServiceId(*id), |service, values| {
-            let current = shown(&view(service));
+            let current = view(service);
             expected.check(&current)?;
+            let current = shown(&current);
             ServicePatch::parse(&body, &current, values)
         });
     Ok(tagged(HttpResponse::Ok(), &view(&service.await?)))
@@ -254,7 +257,7 @@ pub async fn delete(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request);
-    let check = |service: &Service| expected.check(&shown(&view(service)));
+    let check = |service: &Service| expected.check(&view(service));
     app.services.delete(scope, ServiceId(*id), check).await?;
     Ok(HttpResponse::NoContent().finish())
 }

@@ -86,12 +86,12 @@ fn view(tenant: &Tenant) -> TenantView<'_> {
 }
 
 fn changed(tenant: &Tenant) -> Answer {
-    let shown = shown(&view(tenant));
+    let view = view(tenant);
     Answer {
         status: 200,
         location: None,
-        etag: Some(etag(&shown)),
-        body: shown.into(),
+        etag: Some(etag(&view)),
+        body: shown(&view).into(),
     }
 }
 
@@ -121,8 +121,9 @@ pub async fn update_own(
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request).required()?;
     let tenant = app.tenants.update_own(scope, |tenant| {
-        let current = shown(&view(tenant));
+        let current = view(tenant);
         expected.check(&current)?;
+        let current = shown(&current);
         TenantChange::parse(&body, &current).map_err(Error::invalid)
     });
     Ok(tagged(HttpResponse::Ok(), &view(&tenant.await?)))
@@ -204,7 +205,7 @@ async fn set_active(
 ) -> Result<HttpResponse, Problem> {
     let once = key.of(caller.user, &Value::Null)?;
     let expected = IfMatch::of(request);
-    let check = |tenant: &Tenant| expected.check(&shown(&view(tenant)));
+    let check = |tenant: &Tenant| expected.check(&view(tenant));
     let change = (TenantId(id), action);
     let outcome = app
         .tenants

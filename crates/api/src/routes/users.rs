@@ -94,8 +94,9 @@ pub async fn update_me(
 ) -> Result<HttpResponse, Problem> {
     let expected = IfMatch::of(&request);
     let change = |user: &User| {
-        let current = shown(&view(user));
+        let current = view(user);
         expected.check(&current)?;
+        let current = shown(&current);
         ProfileChange::parse(&body, &current).map_err(Error::invalid)
     };
     let user = app.profiles.update(&caller, change).await?;

@@ -97,7 +97,7 @@ pub struct PasswordSettings {
     /// Argon2's degree of parallelism within one hash.
     #[serde(deserialize_with = "bounded::<1, 64, _, _>")]
     pub lanes: u32,
-    /// Passwords hashed at once; 0: one a processor core.
+    /// Passwords hashed at once; 0: one for two processor cores, so that whoever is signed in is served meanwhile.
     #[serde(deserialize_with = "bounded::<0, 1024, _, _>")]
     pub concurrency: usize,
     /// How many more may wait.
@@ -109,7 +109,7 @@ impl PasswordSettings {
     /// Passwords hashed at once.
     pub fn concurrency(&self) -> usize {
         match self.concurrency {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            0 => std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2)),
             concurrency => concurrency,
         }
     }
