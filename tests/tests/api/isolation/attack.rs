@@ -6,7 +6,7 @@ use std::{
 };
 
 use domain::Role;
-use reqwest::StatusCode;
+use reqwest::{StatusCode, header::CONTENT_LENGTH};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -233,13 +233,16 @@ async fn seen(request: Request, id: &str) -> String {
 }
 
 fn text(answer: &Answer) -> String {
+    let body = String::from_utf8_lossy(&answer.bytes).into_owned();
+    let has_ages = body.contains(AGES);
     let headers = answer.headers.iter();
     let mut lines: Vec<_> = headers
         .filter(|(name, _)| !OF_THE_MOMENT.contains(&name.as_str()))
+        // As long as the ages in it have digits.
+        .filter(|(name, _)| *name != CONTENT_LENGTH || !has_ages)
         .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())))
         .collect();
     lines.sort();
-    let body = String::from_utf8_lossy(&answer.bytes).into_owned();
     format!(
         "{}\n{}\n\n{}",
         answer.status,
@@ -249,8 +252,10 @@ fn text(answer: &Answer) -> String {
 }
 
 /// How long ago something was is of the moment, too: a number of seconds that `/readyz` tells.
+const AGES: &str = r#""seconds_ago":"#;
+
 fn without_ages(body: String) -> String {
-    match body.split_once(r#""seconds_ago":"#) {
+    match body.split_once(AGES) {
         Some((before, _)) => before.to_owned(),
         None => body,
     }
