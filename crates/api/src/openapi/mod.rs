@@ -1,10 +1,10 @@
 //! The API's description, OpenAPI 3.1, made from the handlers themselves.
 //!
 //! A handler says in its `#[utoipa::path]` what is its own: method, path, body, the answer it gives, the refusals that only
-//! it knows (a status and a description are enough). [`rules`] adds what may stand in a field, [`conventions`] what follows from the
-//! contract, and [`inside_tenants`] what platform administrators read of the same. The URL map in
-//! `routes/mod.rs` names the handler once, for the server and for this description. What is neither a JSON body that a
-//! handler builds nor a type of it stands in [`schemas`](crate::schemas).
+//! it knows (a status and a description are enough). `rules` adds what may stand in a field, `conventions` what follows from
+//! the contract, and `inside_tenants` what platform administrators read of the same. The URL map in `routes/mod.rs` names the
+//! handler once, for the server and for this description. What is neither a JSON body that a handler builds nor a type of it
+//! stands in [`schemas`](crate::schemas).
 
 mod conventions;
 mod inside_tenants;

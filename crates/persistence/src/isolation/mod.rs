@@ -1,5 +1,5 @@
 //! Whether the database keeps tenants apart: what a server asks before it serves. The roles it runs as are judged by
-//! [`roles`], everything else by the rules in `rules.sql`.
+//! `roles`, everything else by the rules in `rules.sql`.
 
 mod attack;
 mod roles;
