@@ -51,28 +51,33 @@ struct Stored {
     etag: Option<String>,
 }
 
-impl TenantTx {
-    /// See [`Transaction::once`](domain::ports::Transaction::once).
-    pub(crate) async fn claim(&mut self, once: &Once) -> Result<(), Error> {
+/// A transaction as the only one that answers a request; see [`Transaction::once`](domain::ports::Transaction::once).
+pub(crate) trait ClaimKey {
+    fn claim(&mut self, once: &Once) -> impl Future<Output = Result<(), Error>> + Send;
+}
+
+impl ClaimKey for TenantTx {
+    async fn claim(&mut self, once: &Once) -> Result<(), Error> {
         let (_, rows) = self.enter(claiming(CLAIM, once)).await?;
         self.answers(once.clone());
         self.await_key(once, rows).await
     }
+}
 
+impl ClaimKey for SystemTx {
+    async fn claim(&mut self, once: &Once) -> Result<(), Error> {
+        let rows = self.rows(claiming(CLAIM, once)).await?;
+        self.answers(once.clone());
+        self.await_key(once, rows).await
+    }
+}
+
+impl TenantTx {
     /// See [`TenantTransaction::keep_refusal`](domain::ports::TenantTransaction::keep_refusal).
     pub(crate) async fn keep(mut self, once: &Once, answer: &Answer) -> Result<(), Error> {
         let (_, rows) = self.enter(claiming(CLAIM_IN_TURN, once)).await?;
         unanswered(once, &rows)?;
         self.finish([record(once, answer)]).await.map(drop)
-    }
-}
-
-impl SystemTx {
-    /// See [`Transaction::once`](domain::ports::Transaction::once).
-    pub(crate) async fn claim(&mut self, once: &Once) -> Result<(), Error> {
-        let rows = self.rows(claiming(CLAIM, once)).await?;
-        self.answers(once.clone());
-        self.await_key(once, rows).await
     }
 }
 

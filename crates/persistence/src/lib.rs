@@ -34,4 +34,3 @@ pub use connection::{
     Connections, Database, PoolSettings, SystemTx, TenantRead, TenantTx, Transaction,
 };
 pub use encryption::StoredConfig;
-pub use sea_orm::Statement;

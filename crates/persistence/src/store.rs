@@ -12,7 +12,12 @@ use domain::{
 };
 use sea_orm::{DbBackend, FromQueryResult, Statement};
 
-use crate::{Database, SystemTx, TenantRead, TenantTx, audit, idempotency, rows::first, throttles};
+use crate::{
+    Database, SystemTx, TenantRead, TenantTx, audit, connection,
+    idempotency::{self, ClaimKey},
+    rows::first,
+    throttles,
+};
 
 impl TenantStore for Database {
     type Read = TenantRead;
@@ -41,7 +46,10 @@ impl Reachable for Database {
     }
 }
 
-impl Transaction for TenantTx {
+impl<Context: Send + Sync> Transaction for connection::Transaction<Context>
+where
+    Self: ClaimKey,
+{
     async fn once(&mut self, once: Option<&Once>) -> Result<(), Error> {
         match once {
             Some(once) => self.claim(once).await,
@@ -66,23 +74,6 @@ impl TenantTransaction for TenantTx {
 
     async fn keep_refusal(self, once: &Once, answer: &Answer) -> Result<(), Error> {
         self.keep(once, answer).await
-    }
-}
-
-impl Transaction for SystemTx {
-    async fn once(&mut self, once: Option<&Once>) -> Result<(), Error> {
-        match once {
-            Some(once) => self.claim(once).await,
-            None => Ok(()),
-        }
-    }
-
-    async fn record(self, event: Event) -> Result<(), Error> {
-        self.finish([audit::event(event)]).await.map(drop)
-    }
-
-    async fn commit(self) -> Result<(), Error> {
-        self.finish([]).await.map(drop)
     }
 }
 
