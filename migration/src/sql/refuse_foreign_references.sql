@@ -48,15 +48,21 @@ CREATE OR REPLACE FUNCTION refuse_foreign_user() RETURNS TRIGGER
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     tenant UUID;
-    referred UUID;
+    named UUID;
 BEGIN
     IF TG_TABLE_NAME = 'service_deployments' THEN
         SELECT tenant_id INTO tenant FROM services WHERE id = NEW.service_id;
     ELSE
         tenant := NEW.tenant_id;
     END IF;
-    SELECT tenant_id INTO referred FROM users WHERE id = (to_jsonb(NEW) ->> TG_ARGV[0])::uuid;
-    IF referred <> tenant THEN
+    IF TG_ARGV[0] = 'created_by' THEN
+        named := NEW.created_by;
+    ELSIF TG_ARGV[0] = 'deployed_by' THEN
+        named := NEW.deployed_by;
+    ELSE
+        named := NEW.user_id;
+    END IF;
+    IF EXISTS (SELECT FROM users WHERE id = named AND tenant_id <> tenant) THEN
         PERFORM refuse_reference(TG_TABLE_NAME, TG_ARGV[0], 'a user');
     END IF;
     RETURN NULL;
