@@ -147,9 +147,11 @@ pub async fn build(settings: &Settings) -> Result<Process, StartError> {
         Data::new(parts.fingerprints.clone()),
     );
     let description = openapi::document();
+    let at_fault = |error: &dyn std::fmt::Display| StartError::Routes(error.to_string());
     let operations = openapi::served(&description);
-    let operations = Data::new(operations.map_err(|error| StartError::Routes(error.to_string()))?);
-    let configure = routes::configure(&settings.server, description);
+    let operations = Data::new(operations.map_err(|error| at_fault(&error))?);
+    let description = serde_json::to_string(&description).map_err(|error| at_fault(&error))?;
+    let configure = routes::configure(&settings.server, description.into());
     let cors = settings.cors.clone();
     let app = move || {
         // The last that is wrapped is the first that sees a request.

@@ -3,13 +3,14 @@
 //! last line names the client's address. Paths are logged as routes, without their values, and queries not at
 //! all: they may hold what nobody should read.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{cell::RefCell, collections::HashMap, net::IpAddr, sync::Arc, time::Instant};
 
 use actix_web::{
     dev::ServiceRequest,
     http::{Method, StatusCode},
 };
 use domain::{TenantId, UserId};
+use metrics::{Counter, Histogram};
 use tracing::{Span, field::Empty};
 
 use crate::{
@@ -83,15 +84,34 @@ impl Observed {
             let client = self.client.map(tracing::field::display);
             tracing::info!(method, route, status, duration_ms, client, "answered");
         });
-        let labels = [
-            ("method", method.to_owned()),
-            ("route", route.to_owned()),
-            ("status", status.to_string()),
-        ];
-        metrics::counter!("nomad_services_http_requests_total", &labels).increment(1);
-        metrics::histogram!("nomad_services_http_request_duration_seconds", &labels)
-            .record(duration.as_secs_f64());
+        let seconds = duration.as_secs_f64();
+        COUNTED.with_borrow_mut(|counted| {
+            let key = (route.to_owned(), method, status);
+            let (requests, durations) = counted.entry(key).or_insert_with_key(counters);
+            requests.increment(1);
+            durations.record(seconds);
+        });
     }
+}
+
+thread_local! {
+    /// What counts the answers of each kind: as few as there are routes, methods and statuses, and found for every request.
+    static COUNTED: RefCell<HashMap<Answers, (Counter, Histogram)>> = RefCell::default();
+}
+
+/// A route's pattern, a method and a status.
+type Answers = (String, &'static str, u16);
+
+fn counters((route, method, status): &Answers) -> (Counter, Histogram) {
+    let labels = [
+        ("method", (*method).to_owned()),
+        ("route", route.clone()),
+        ("status", status.to_string()),
+    ];
+    (
+        metrics::counter!("nomad_services_http_requests_total", &labels),
+        metrics::histogram!("nomad_services_http_request_duration_seconds", &labels),
+    )
 }
 
 /// A client may invent methods, and a metric must not grow with what clients invent.

@@ -43,8 +43,8 @@ pub enum StartError {
     /// The Nomad agent or the simulator does not start.
     #[error("{0}; or set NOMAD_ADDR to a cluster of yours")]
     Orchestrator(String),
-    /// The program's own paths are ambiguous.
-    #[error("the paths of the API can't be told apart: {0}")]
+    /// The program's own paths or their description are at fault.
+    #[error("the API's paths or their description are at fault: {0}")]
     Routes(String),
     /// A setting passes every check and is still not usable.
     #[error("{0}")]
