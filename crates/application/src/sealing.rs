@@ -1,12 +1,9 @@
-//! Sealing the audit trail beside the requests: every few seconds, on every server; of several, one at a time works on a
-//! tenant's log.
+//! Sealing the audit trail beside the requests: every few seconds, on every server, until nothing waits; of several, one at
+//! a time works on a tenant's log, and the others go on with the next.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::Bound, sync::Arc, time::Duration};
 
-use domain::{
-    Error,
-    audit_log::{Log, ports::AuditSealing},
-};
+use domain::{Error, audit_log::ports::AuditSealing};
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval},
@@ -50,16 +47,36 @@ pub async fn run<S: AuditSealing>(
         looked: Instant::now(),
         age: Duration::ZERO,
     };
+    let mut more = false;
     loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = pauses.tick() => {}
+        if !more {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = pauses.tick() => {}
+            }
         }
-        tokio::select! {
+        more = tokio::select! {
             () = stop.cancelled() => return,
-            () = sealer.pass() => {}
-        }
+            more = sealer.pass() => more,
+        };
     }
+}
+
+/// Which logs a walk through all of them stops at.
+#[derive(Clone, Copy)]
+enum Which {
+    /// Those that rows wait for.
+    Waiting,
+    /// Those whose newest head another key has signed.
+    SignedWithAnotherKey,
+}
+
+/// What came of a walk.
+struct Walked {
+    /// Nothing was refused, and the store answered.
+    well: bool,
+    /// Rows wait that were more than could be taken at once.
+    more: bool,
 }
 
 struct Sealer<S: AuditSealing, Read> {
@@ -73,22 +90,17 @@ struct Sealer<S: AuditSealing, Read> {
 }
 
 impl<S: AuditSealing, Read: Fn() -> Result<S::Seal, String>> Sealer<S, Read> {
-    async fn pass(&mut self) {
-        let Some(seal) = self.seal() else { return };
+    /// Whether more waits than was taken.
+    async fn pass(&mut self) -> bool {
+        let Some(seal) = self.seal() else {
+            return false;
+        };
         if !self.resigned {
-            self.resigned = self.sign_anew(&seal).await;
+            self.resigned = self.walk(Which::SignedWithAnotherKey, &seal).await.well;
         }
-        match self.store.waiting_to_be_sealed().await {
-            Ok(waiting) => {
-                self.looked = Instant::now();
-                self.age = waiting.age;
-                for log in waiting.logs {
-                    self.seal_all(log, &seal).await;
-                }
-            }
-            Err(error) => failed(&error, "what waits to be sealed can't be looked up"),
-        }
+        let walked = self.walk(Which::Waiting, &seal).await;
         self.show_age().await;
+        walked.more
     }
 
     /// What to seal with now. Keys that can't be read any more are those that were read last.
@@ -109,46 +121,50 @@ impl<S: AuditSealing, Read: Fn() -> Result<S::Seal, String>> Sealer<S, Read> {
         }
     }
 
-    /// Signs again what another key has signed last, so that it need not be kept. Whether all of it was.
-    async fn sign_anew(&self, seal: &S::Seal) -> bool {
-        let logs = match self.store.sealed_with_another_key(seal).await {
-            Ok(logs) => logs,
-            Err(error) => {
-                failed(&error, "the heads of the audit logs can't be looked up");
-                return false;
-            }
+    /// Seals group after group of logs, each once, so that nobody's rows wait for all of somebody else's.
+    async fn walk(&self, which: Which, seal: &S::Seal) -> Walked {
+        let mut walked = Walked {
+            well: true,
+            more: false,
         };
-        let mut all = true;
-        for log in logs {
-            all &= self.seal_all(log, seal).await;
-        }
-        all
-    }
-
-    /// Seals all that waits in one log, batch after batch. Whether that went well.
-    async fn seal_all(&self, log: Log, seal: &S::Seal) -> bool {
+        let mut from = Bound::Unbounded;
         loop {
-            match self.store.seal(log, seal).await {
-                Ok((rows, more)) => {
-                    metrics::counter!(ROWS).increment(rows);
-                    if !more {
-                        return true;
+            let found = match which {
+                Which::Waiting => self.store.waiting_to_be_sealed(from).await,
+                Which::SignedWithAnotherKey => self.store.sealed_with_another_key(seal, from).await,
+            };
+            let logs = found.unwrap_or_else(|error| {
+                failed(&error, "what is to be sealed can't be looked up");
+                walked.well = false;
+                Vec::new()
+            });
+            let Some(last) = logs.last() else {
+                return walked;
+            };
+            from = Bound::Excluded(*last);
+            match self.store.seal(&logs, seal).await {
+                Ok(sealed) => {
+                    metrics::counter!(ROWS).increment(sealed.rows);
+                    for error in &sealed.refused {
+                        failed(error, "an audit log can't be sealed");
                     }
+                    walked.well &= sealed.refused.is_empty();
+                    walked.more |= sealed.more;
                 }
                 Err(error) => {
-                    failed(&error, "an audit log can't be sealed");
-                    return false;
+                    failed(&error, "audit logs can't be sealed");
+                    walked.well = false;
                 }
             }
         }
     }
 
-    /// What is left after a pass, or at most what could be where nobody can tell.
+    /// How old what is left after a pass is, or at most can be where nobody can tell.
     async fn show_age(&mut self) {
-        let age = match self.store.waiting_to_be_sealed().await {
-            Ok(waiting) => waiting.age,
-            Err(_) => self.age + self.looked.elapsed(),
-        };
+        if let Ok(age) = self.store.unsealed_age().await {
+            (self.looked, self.age) = (Instant::now(), age);
+        }
+        let age = self.age + self.looked.elapsed();
         metrics::gauge!(AGE).set(age.as_secs_f64());
     }
 }

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 use uuid::Uuid;
 
-use crate::{TenantId, UserId};
+use crate::{Error, TenantId, UserId};
 
 /// One thing that was done.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -81,11 +81,13 @@ pub struct AuditLogPlace {
 /// A tenant's log, or the platform's own.
 pub type Log = Option<TenantId>;
 
-/// What waits to be sealed.
-#[derive(Clone, Debug, Default)]
-pub struct Waiting {
-    /// The logs that rows wait for.
-    pub logs: Vec<Log>,
-    /// How long the oldest row has waited.
-    pub age: std::time::Duration,
+/// What came of sealing several logs.
+#[derive(Debug, Default)]
+pub struct Sealed {
+    /// How many rows are in their logs by it.
+    pub rows: u64,
+    /// Whether one of the logs may have more rows than were taken at once.
+    pub more: bool,
+    /// Why logs are left as they are, each by itself: it is not what its head says.
+    pub refused: Vec<Error>,
 }

@@ -207,6 +207,15 @@ BEGIN
 END
 $$;
 
+-- For the rest of a transaction that looks rows of these tables up by their index, many at a time. The plans of such
+-- statements are kept, and a plan that was made while the tables were small reads the whole of them each time.
+CREATE OR REPLACE FUNCTION audit_read_by_index() RETURNS VOID
+LANGUAGE sql AS $$
+    SELECT set_config('enable_seqscan', 'off', true)
+$$;
+
+REVOKE ALL ON FUNCTION audit_read_by_index() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION audit_read_by_index() TO nomad_services_system;
 REVOKE ALL ON FUNCTION audit_queue() FROM PUBLIC;
 REVOKE ALL ON FUNCTION audit_refuse_change() FROM PUBLIC;
 REVOKE ALL ON FUNCTION audit_refuse_delete() FROM PUBLIC;

@@ -5,6 +5,7 @@ DROP TRIGGER audit_queue ON audit_logs;
 DROP POLICY audit_logs_archive ON audit_logs;
 DROP POLICY audit_logs_archiving ON audit_logs;
 DROP FUNCTION archive_audit_logs(TIMESTAMP);
+DROP FUNCTION audit_read_by_index();
 DROP TABLE audit_archives;
 DROP TABLE audit_checkpoints;
 DROP TABLE audit_hashes;

@@ -1,10 +1,15 @@
 //! What the audit trail needs from outside.
 
-use std::{fmt::Debug, future::Future, ops::Range};
+use std::{
+    fmt::Debug,
+    future::Future,
+    ops::{Bound, Range},
+    time::Duration,
+};
 
 use uuid::Uuid;
 
-use super::{AuditLog, AuditLogFilter, AuditLogPlace, Log, Waiting};
+use super::{AuditLog, AuditLogFilter, AuditLogPlace, Log, Sealed};
 use crate::{
     Result, TenantId,
     page::{Page, PageRequest},
@@ -99,25 +104,37 @@ pub trait AuditSealing: Clone + Send + Sync + 'static {
     /// The keys to check a tenant's checkpoints with, the newest first.
     fn verifier_keys(seal: &Self::Seal, tenant: TenantId) -> Vec<String>;
 
-    /// What has still to be sealed.
+    /// Some of the logs that rows wait for, from `from` on in the order of their ids; none where there are no more.
     ///
     /// # Errors
     /// Fails where the store does not answer.
-    fn waiting_to_be_sealed(&self) -> impl Future<Output = Result<Waiting>> + Send;
+    fn waiting_to_be_sealed(
+        &self,
+        from: Bound<Log>,
+    ) -> impl Future<Output = Result<Vec<Log>>> + Send;
 
-    /// The logs whose newest head another key has signed.
+    /// Some of the logs whose newest head another key has signed, from `from` on in the order of their ids; none where
+    /// there are no more.
     ///
     /// # Errors
     /// Fails where the store does not answer.
     fn sealed_with_another_key(
         &self,
         seal: &Self::Seal,
+        from: Bound<Log>,
     ) -> impl Future<Output = Result<Vec<Log>>> + Send;
 
-    /// Seals rows that wait in one log; how many, and whether more wait.
+    /// How long the oldest row has waited that is in no log yet.
     ///
     /// # Errors
-    /// Fails where the store does not answer, or where a log is not what its head says.
-    fn seal(&self, log: Log, seal: &Self::Seal)
-    -> impl Future<Output = Result<(u64, bool)>> + Send;
+    /// Fails where the store does not answer.
+    fn unsealed_age(&self) -> impl Future<Output = Result<Duration>> + Send;
+
+    /// Seals rows that wait in these logs, those of each in the order in which they were queued, and signs anew what another
+    /// key has signed last. A log that is being sealed already is passed over. One that is not what its head says is
+    /// refused, and the others are sealed all the same.
+    ///
+    /// # Errors
+    /// Fails where the store does not answer.
+    fn seal(&self, logs: &[Log], seal: &Self::Seal) -> impl Future<Output = Result<Sealed>> + Send;
 }

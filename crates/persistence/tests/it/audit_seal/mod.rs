@@ -1,8 +1,12 @@
 //! What writers, several sealers and a tampering hand make of a tenant's log.
 
+mod several_logs;
+
+use std::ops::Bound;
+
 use domain::{
     TenantId,
-    audit_log::{AuditLogFilter, Log},
+    audit_log::{AuditLogFilter, Log, Sealed},
     user::User,
 };
 use futures::future::join_all;
@@ -19,6 +23,9 @@ use crate::ports::*;
 
 /// More than there is in any of these tests.
 const ALL: u64 = 10_000;
+
+/// A key that comes after [`KEY`].
+const NEWER: &str = "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 fn seal_with(keys: &str) -> Seal {
     Seal {
@@ -56,21 +63,28 @@ impl Trail {
     }
 
     async fn seal(&self) -> u64 {
-        self.fixture
-            .database
-            .seal(self.log(), &self.seal)
-            .await
-            .unwrap()
-            .0
+        let sealed = self.seal_logs(&[self.log()]).await;
+        assert!(sealed.refused.is_empty(), "{:?}", sealed.refused);
+        sealed.rows
     }
 
+    async fn seal_logs(&self, logs: &[Log]) -> Sealed {
+        let sealed = self.fixture.database.seal(logs, &self.seal).await;
+        sealed.unwrap()
+    }
+
+    /// Every log that rows wait for.
     async fn waiting(&self) -> Vec<Log> {
-        self.fixture
-            .database
-            .waiting_to_be_sealed()
-            .await
-            .unwrap()
-            .logs
+        let (mut waiting, mut from) = (Vec::new(), Bound::Unbounded);
+        loop {
+            let found = self.fixture.database.waiting_to_be_sealed(from).await;
+            let found = found.unwrap();
+            let Some(last) = found.last() else {
+                return waiting;
+            };
+            from = Bound::Excluded(*last);
+            waiting.extend(found);
+        }
     }
 
     /// The export of the log and its newest checkpoint, checked against each other.
@@ -131,13 +145,7 @@ async fn the_rows_of_the_platform_have_a_log_of_their_own() {
     let trail = Trail::new().await;
     write(&trail.owner().await, None, "note.platform").await;
     assert!(trail.waiting().await.contains(&None));
-    let (rows, _) = trail
-        .fixture
-        .database
-        .seal(None, &trail.seal)
-        .await
-        .unwrap();
-    assert!(rows > 0);
+    assert!(trail.seal_logs(&[None]).await.rows > 0);
     assert_eq!(trail.waiting().await, [trail.log()]);
 }
 
@@ -225,11 +233,8 @@ async fn writers_of_every_tenant_go_on_while_a_log_is_being_sealed() {
         });
         join_all(writers).await;
         let others = tenants[1..].iter().map(async |tenant| {
-            let sealed = trail.fixture.database.seal(*tenant, &trail.seal).await;
-            assert!(
-                sealed.unwrap().0 > 0,
-                "the logs of others are sealed meanwhile"
-            );
+            let sealed = trail.seal_logs(&[*tenant]).await;
+            assert!(sealed.rows > 0, "the logs of others are sealed meanwhile");
         });
         join_all(others).await;
         assert_eq!(trail.seal().await, 0, "this one has its sealer");
@@ -264,8 +269,8 @@ async fn a_log_that_was_tampered_with_is_not_sealed_any_further() {
             ))
             .await
             .unwrap();
-        let refused = trail.fixture.database.seal(trail.log(), &trail.seal).await;
-        assert!(refused.is_err(), "{tampering}");
+        let sealed = trail.seal_logs(&[trail.log()]).await;
+        assert_eq!((sealed.rows, sealed.refused.len()), (0, 1), "{tampering}");
         assert!(trail.waiting().await.contains(&trail.log()), "{tampering}");
     }
 }
@@ -316,11 +321,13 @@ async fn an_edited_or_removed_row_is_named_by_whoever_checks_the_export() {
 
 #[tokio::test]
 async fn a_new_key_signs_the_last_head_anew_and_the_old_one_can_go() {
-    const NEWER: &str = "AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
     let mut trail = Trail::new().await;
     let rows = trail.seal().await;
     let database = trail.fixture.database.clone();
-    let stale = async |seal: &Seal| database.sealed_with_another_key(seal).await.unwrap();
+    let stale = async |seal: &Seal| {
+        let stale = database.sealed_with_another_key(seal, Bound::Unbounded);
+        stale.await.unwrap()
+    };
     assert_eq!(stale(&trail.seal).await, []);
 
     trail.seal = seal_with(&format!("{NEWER}\n{KEY}"));
@@ -336,8 +343,23 @@ async fn a_new_key_signs_the_last_head_anew_and_the_old_one_can_go() {
 
     trail.seal = seal_with(KEY);
     write(&trail.owner().await, trail.log(), "note.unknown").await;
-    assert!(
-        database.seal(trail.log(), &trail.seal).await.is_err(),
+    let sealed = trail.seal_logs(&[trail.log()]).await;
+    assert_eq!(
+        sealed.refused.len(),
+        1,
         "a head that no key of this server's has signed"
     );
+}
+
+#[tokio::test]
+async fn a_key_that_is_put_back_goes_on_where_the_other_has_signed() {
+    let mut trail = Trail::new().await;
+    trail.seal().await;
+    trail.seal = seal_with(&format!("{NEWER}\n{KEY}"));
+    assert_eq!(trail.seal().await, 0);
+    trail.seal = seal_with(&format!("{KEY}\n{NEWER}"));
+    assert_eq!(trail.seal().await, 0);
+    write(&trail.owner().await, trail.log(), "note.after").await;
+    assert_eq!(trail.seal().await, 1);
+    trail.verified().await;
 }
