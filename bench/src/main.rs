@@ -3,8 +3,11 @@
 
 mod argon;
 mod client;
+mod ground;
 mod pgbench;
+mod readers;
 mod recording;
+mod sealing;
 mod server;
 mod stage;
 mod worker;
@@ -19,6 +22,7 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Measures requests per second beside pgbench doing the same SQL, and beside bare Argon2 for signing in.
 #[derive(Debug, Parser)]
+#[command(args_conflicts_with_subcommands = true)]
 struct Options {
     /// How long each number is measured.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -29,11 +33,23 @@ struct Options {
     /// Let pgbench pipeline its statements, as the server does; otherwise it waits for each answer.
     #[arg(long)]
     pipeline: bool,
+    #[command(subcommand)]
+    other: Option<Other>,
+}
+
+/// What is measured instead.
+#[derive(Debug, clap::Subcommand)]
+enum Other {
+    Sealing(sealing::Options),
 }
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let options = Options::parse();
+    match &options.other {
+        Some(Other::Sealing(options)) => return sealing::run(options).await,
+        None => {}
+    }
     let most = options.clients.iter().copied().max().unwrap_or(1);
     let time = Duration::from_secs(options.seconds);
     let stage = Stage::set(usize::from(most)).await?;
@@ -66,7 +82,10 @@ async fn main() -> Result<()> {
                 (Some(recorded), Some(program)) => {
                     let script = recorded.script(options.pipeline);
                     let seconds = options.seconds;
-                    Some(pgbench::run(program, &stage.login()?, &script, clients, seconds).await?)
+                    Some(
+                        pgbench::run(program, &stage.ground.login()?, &script, clients, seconds)
+                            .await?,
+                    )
                 }
                 (Some(_), None) => None,
             };
@@ -79,5 +98,5 @@ async fn main() -> Result<()> {
             );
         }
     }
-    stage.clear().await
+    stage.ground.clear().await
 }

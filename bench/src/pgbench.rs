@@ -8,7 +8,7 @@ use std::{
 use secrecy::ExposeSecret;
 use tokio::process::Command;
 
-use crate::{Result, stage::Login};
+use crate::{Result, ground::Login};
 
 /// pgbench on `PATH`, else beside PostgreSQL's other programs.
 pub fn find() -> Option<PathBuf> {

@@ -8,13 +8,14 @@ use tokio::sync::oneshot;
 
 use crate::Result;
 
-/// The server as production runs it, on a thread and a port of its own; it migrates the database first.
+/// The server as production runs it with these environment variables besides, on a thread and a port of its own; it migrates the database first.
 pub async fn start(
     database: SecretString,
+    more: &[(&str, &str)],
 ) -> Result<(JoinHandle<Result<()>>, SocketAddr, oneshot::Sender<()>)> {
     let (stop, stopped) = oneshot::channel();
     let (tell, told) = oneshot::channel();
-    let variables: BTreeMap<_, _> = [
+    let usual = [
         ("DATABASE_URL", database.expose_secret()),
         (
             "ENCRYPTION_KEY",
@@ -29,9 +30,11 @@ pub async fn start(
         ("SAAS_MAX_SERVICES_PER_TENANT", "6"),
         ("NOMAD_SERVICES__SERVER__HOST", "127.0.0.1"),
         ("NOMAD_SERVICES__SERVER__DRAIN_DELAY", "1ms"),
-    ]
-    .map(|(name, value)| (name.to_owned(), value.to_owned()))
-    .into();
+    ];
+    let variables = usual.iter().chain(more);
+    let variables: BTreeMap<_, _> = variables
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
     let server = std::thread::spawn(move || {
         actix_web::rt::System::new().block_on(async move {
             let settings = Settings::from_sources(Path::new("config"), &variables)?;

@@ -1,29 +1,21 @@
-//! What is measured on: a throw-away PostgreSQL, the server, a tenant with six services, and a tenant for each client.
+//! Who asks: a tenant with six services, and a tenant for each client.
 
 use std::{
     fs,
-    net::SocketAddr,
-    os::unix::fs::PermissionsExt,
-    path::Path,
     sync::Arc,
-    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
-use embedded_postgres::{Binaries, Cluster, Durability};
 use futures::future::try_join_all;
-use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tokio::sync::{Barrier, oneshot};
-use tokio_postgres::NoTls;
+use tokio::sync::Barrier;
 
 use crate::{
     Result, argon,
     client::Client,
+    ground::Ground,
     recording::{PREFIX, Recording},
-    server,
     worker::{Operation, Worker},
 };
 
@@ -48,46 +40,26 @@ const FORGET: &str = "CREATE FUNCTION bench_forget(uuid) RETURNS void LANGUAGE s
 const CREATED: &str = "SELECT split_part(resource, '/', 2) FROM audit_logs \
     WHERE tenant_id::text = $1 AND action = 'service.create' ORDER BY created_at DESC LIMIT 1";
 
-/// Who signs in to PostgreSQL, and where.
-pub struct Login {
-    pub port: u16,
-    pub user: String,
-    pub password: SecretString,
-    pub database: String,
-}
-
 /// Somebody with a tenant of their own.
-struct Member {
+pub struct Member {
     name: String,
     user: String,
-    tenant: String,
-    token: String,
+    pub tenant: String,
+    pub token: String,
 }
 
 pub struct Stage {
-    address: SocketAddr,
+    pub ground: Ground,
     /// The first has six services, the others none.
     members: Vec<Member>,
     service: String,
-    server: JoinHandle<Result<()>>,
-    stop: oneshot::Sender<()>,
-    cluster: Cluster,
-    folder: TempDir,
 }
 
 impl Stage {
     /// Starts everything, for at most this many clients.
     pub async fn set(clients: usize) -> Result<Self> {
-        let preferred = std::env::var_os("POSTGRES_BIN_DIR").filter(|folder| !folder.is_empty());
-        let binaries = Binaries::find_or_fetch(preferred.as_deref().map(Path::new)).await?;
-        let readable = fs::Permissions::from_mode(0o755);
-        let folder = tempfile::Builder::new()
-            .prefix("nomad-services-bench-")
-            .permissions(readable)
-            .tempdir()?;
-        let cluster = Cluster::start(binaries, folder.path(), Durability::Throwaway).await?;
-        let (server, address, stop) = server::start(cluster.url()).await?;
-        let mut client = Client::connect(address).await?;
+        let ground = Ground::prepare(&[]).await?;
+        let mut client = Client::connect(ground.address).await?;
         let mut members = Vec::new();
         for number in 0..=clients {
             members.push(Member::register(&mut client, format!("member{number}")).await?);
@@ -105,15 +77,11 @@ impl Stage {
             .ok_or("a service has an id")?
             .to_owned();
         let stage = Self {
-            address,
+            ground,
             members,
             service: id,
-            server,
-            stop,
-            cluster,
-            folder,
         };
-        let superuser = stage.superuser().await?;
+        let superuser = stage.ground.superuser().await?;
         superuser.batch_execute(FORGET).await?;
         for (number, member) in stage.members.iter().skip(1).enumerate() {
             let insert = "INSERT INTO bench_clients (number, tenant, owner) VALUES ($1, $2, $3)";
@@ -132,7 +100,7 @@ impl Stage {
         if operation == Operation::Login {
             return Ok(None);
         }
-        let superuser = self.superuser().await?;
+        let superuser = self.ground.superuser().await?;
         let set = async |all: &str| -> Result<()> {
             for sql in [
                 format!("ALTER SYSTEM SET log_line_prefix = '{PREFIX}'"),
@@ -148,7 +116,7 @@ impl Stage {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let mut worker = self.worker(operation, 0).await?;
         worker.work().await?;
-        let log = fs::canonicalize(self.folder.path())?.join("log");
+        let log = fs::canonicalize(self.ground.folder.path())?.join("log");
         let before = tokio::fs::read(&log).await?.len();
         worker.work().await?;
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -208,36 +176,13 @@ impl Stage {
         let threads = clients.min(std::thread::available_parallelism()?.get());
         let sql = "SELECT password FROM users WHERE username = $1";
         let row = self
+            .ground
             .superuser()
             .await?
             .query_one(sql, &[&self.members[0].name])
             .await?;
         let stored: String = row.get(0);
         tokio::task::spawn_blocking(move || argon::rate(PASSWORD, &stored, threads, time)).await?
-    }
-
-    /// The server's login.
-    pub fn login(&self) -> Result<Login> {
-        let config: tokio_postgres::Config = self.cluster.url().expose_secret().parse()?;
-        let password =
-            String::from_utf8_lossy(config.get_password().unwrap_or_default()).into_owned();
-        Ok(Login {
-            port: config.get_ports().first().copied().unwrap_or_default(),
-            user: config.get_user().unwrap_or_default().to_owned(),
-            password: password.into(),
-            database: config.get_dbname().unwrap_or_default().to_owned(),
-        })
-    }
-
-    /// Stops the server, then PostgreSQL.
-    pub async fn clear(self) -> Result<()> {
-        let _ = self.stop.send(());
-        let server = self.server;
-        tokio::task::spawn_blocking(move || server.join())
-            .await?
-            .map_err(|_| "the server panicked")??;
-        drop(self.cluster);
-        Ok(())
     }
 
     fn member(&self, operation: Operation, number: usize) -> &Member {
@@ -261,13 +206,13 @@ impl Stage {
         let token = (operation != Operation::Login).then(|| member.token.clone());
         let forget = match operation {
             Operation::Create => Some((
-                self.application().await?,
+                self.ground.application().await?,
                 format!("SELECT bench_forget('{}')", member.tenant),
             )),
             _ => None,
         };
         Ok(Worker {
-            client: Client::connect(self.address).await?,
+            client: Client::connect(self.ground.address).await?,
             method,
             path,
             token,
@@ -275,22 +220,10 @@ impl Stage {
             forget,
         })
     }
-
-    /// A session as the server has them.
-    async fn application(&self) -> Result<tokio_postgres::Client> {
-        let mut config: tokio_postgres::Config = self.cluster.url().expose_secret().parse()?;
-        connect(config.options("-c role=nomad_services_app")).await
-    }
-
-    /// The private PostgreSQL gives its superuser the same password.
-    async fn superuser(&self) -> Result<tokio_postgres::Client> {
-        let mut config: tokio_postgres::Config = self.cluster.url().expose_secret().parse()?;
-        connect(config.user("postgres")).await
-    }
 }
 
 impl Member {
-    async fn register(client: &mut Client, name: String) -> Result<Self> {
+    pub async fn register(client: &mut Client, name: String) -> Result<Self> {
         let email = format!("{name}@example.com");
         let body = json!({"username": name, "email": email, "password": PASSWORD});
         client.post("/auth/register", None, &body).await?;
@@ -311,7 +244,7 @@ impl Member {
     }
 }
 
-fn service(service_type: &str) -> Value {
+pub fn service(service_type: &str) -> Value {
     let resources = json!({"cpu": 100, "memory": 64, "disk": 64});
     json!({"name": service_type, "type": service_type, "config": {
         "image": "postgres:17", "ports": [5432], "environment": {"POSTGRES_DB": "orders"},
@@ -321,10 +254,4 @@ fn service(service_type: &str) -> Value {
 
 fn bytes(body: &Value) -> Result<Bytes> {
     Ok(serde_json::to_vec(body)?.into())
-}
-
-async fn connect(config: &tokio_postgres::Config) -> Result<tokio_postgres::Client> {
-    let (client, connection) = config.connect(NoTls).await?;
-    tokio::spawn(connection);
-    Ok(client)
 }
