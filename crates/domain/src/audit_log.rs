@@ -55,7 +55,7 @@ impl Event {
 }
 
 /// Which rows to show.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AuditLogFilter {
     /// Done by this user.
     pub user_id: Option<UserId>,
@@ -67,6 +67,13 @@ pub struct AuditLogFilter {
     pub from: Option<DateTime<Utc>>,
     /// Before this.
     pub to: Option<DateTime<Utc>>,
+}
+
+impl AuditLogFilter {
+    /// Whether it shows every row.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// Where a row stands in its log.

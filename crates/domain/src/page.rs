@@ -3,6 +3,10 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+/// Up to how many rows of a list are counted, unless a request asks for more: what a page costs does not grow with how
+/// many there are.
+pub const COUNTED: u64 = 1_000;
+
 /// The place of a row in a list that is ordered by its creation, newest first.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Position {
@@ -21,6 +25,8 @@ pub struct PageRequest {
     pub after: Option<Position>,
     /// Rows to pass over, for older clients.
     pub offset: u64,
+    /// Count all there are, however many.
+    pub counts_all: bool,
 }
 
 /// A part of a list.
@@ -28,8 +34,10 @@ pub struct PageRequest {
 pub struct Page<T> {
     /// The rows.
     pub items: Vec<T>,
-    /// How many there are on all pages.
+    /// How many there are on all pages; above [`COUNTED`] an estimate, unless all were to be counted.
     pub total: u64,
+    /// Whether it is no estimate.
+    pub total_is_exact: bool,
     /// Where the next page begins, if there is one.
     pub next: Option<Position>,
 }

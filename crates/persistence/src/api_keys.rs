@@ -21,7 +21,7 @@ use sea_orm::{
 use crate::{
     SystemTx, TenantRead, TenantTx, audit,
     callers::{networks, scopes},
-    page,
+    page::{self, Estimate},
     rows::{first, read, timestamp},
     statement::statement,
 };
@@ -64,8 +64,7 @@ const SELECT: &str = "SELECT k.id, k.name, split_part(k.key, '$', 1) AS public_i
 const LIST: &str = " WHERE $1::timestamp IS NULL OR (k.created_at, k.id) < ($1, $2::uuid) \
      ORDER BY k.created_at DESC, k.id DESC LIMIT $3";
 
-const COUNT: &str =
-    "SELECT COUNT(*) AS total FROM api_keys k JOIN api_key_grants g ON g.api_key_id = k.id";
+const ALL: &str = "SELECT 1 FROM api_keys k JOIN api_key_grants g ON g.api_key_id = k.id";
 
 const INSERT_KEY: &str = "INSERT INTO api_keys (id, name, key, user_id, tenant_id, expires_at) \
      VALUES ($1, $2, $3, $4, $5, $6)";
@@ -147,7 +146,8 @@ impl ApiKeyReads for TenantRead {
                 limit.into(),
             ],
         );
-        let (actor, [list, count]) = self.fetch([list, statement(COUNT, [])]).await?;
+        let count = page::count(statement(ALL, []), Estimate::AtLeast, request);
+        let (actor, [list, count]) = self.fetch([list, count]).await?;
         let page = page::read(&list, &count, request, key)?;
         Ok((actor, page))
     }

@@ -22,7 +22,7 @@ use transparency_log::{
 use crate::{
     TenantRead,
     audit_seal::{hashes, hashes_at, log_id, signed, unsigned},
-    page,
+    page::{self, Estimate},
     rows::{column, first, missing, read, timestamp},
 };
 
@@ -44,6 +44,10 @@ struct Note {
 const PLACE: &str = "SELECT leaf_index FROM audit_leaves WHERE audit_log_id = $1";
 
 const NEWEST: &str = "SELECT tree_size FROM audit_checkpoints ORDER BY tree_size DESC LIMIT 1";
+
+/// What is in the tenant's log and was not archived: all but what was written in the last seconds.
+const LOGGED: &str = "SELECT tree_size - COALESCE((SELECT MAX(end_index) FROM audit_archives), 0) \
+     FROM audit_checkpoints ORDER BY tree_size DESC LIMIT 1";
 
 const NOTE: &str = "SELECT note FROM audit_checkpoints WHERE $1::bigint IS NULL OR tree_size = $1 \
      ORDER BY tree_size DESC, created_at DESC LIMIT 1";
@@ -149,8 +153,13 @@ impl AuditLogReads for TenantRead {
         request: PageRequest,
     ) -> Result<(Actor, Page<AuditLog>), Error> {
         let select = Entity::find().filter(condition(filter));
-        let [list, count] = page::statements(select, KEY, request);
-        let (actor, [list, count]) = self.fetch([list, count]).await?;
+        let estimate = if filter.is_empty() {
+            Estimate::Query(LOGGED)
+        } else {
+            Estimate::AtLeast
+        };
+        let statements = page::statements(select, KEY, estimate, request);
+        let (actor, [list, count]) = self.fetch(statements).await?;
         let page = page::read(&list, &count, request, audit_log)?;
         Ok((actor, page))
     }

@@ -26,7 +26,7 @@ use crate::{
     TenantRead, TenantTx, audit,
     deployment_queue::REQUEST,
     encryption::{StoredConfig, key_statements, task_row},
-    page,
+    page::{self, Estimate},
     rows::{first, missing, read, timestamp},
     services::{by_id, locked, one, one_open},
 };
@@ -111,7 +111,8 @@ impl DeploymentReads for TenantRead {
     ) -> Result<(Actor, Service, Page<Deployment>), Error> {
         use service_deployment::{COLUMN, Column};
         let select = service_deployment::Entity::find().filter(COLUMN.service_id.eq(id.0));
-        let [list, count] = page::statements(select, (Column::CreatedAt, Column::Id), request);
+        let key = (Column::CreatedAt, Column::Id);
+        let [list, count] = page::statements(select, key, Estimate::AtLeast, request);
         let service = by_id(id).build(DbBackend::Postgres);
         let (actor, [service, list, count]) = self.fetch([service, list, count]).await?;
         let page = page::read(&list, &count, request, deployment)?;

@@ -19,7 +19,8 @@ use sea_orm::{
 };
 
 use crate::{
-    SystemTx, TenantRead, TenantTx, audit, page,
+    SystemTx, TenantRead, TenantTx, audit,
+    page::{self, Estimate},
     rows::{first, read},
     statement::statement,
     users::one as user,
@@ -50,7 +51,7 @@ struct OpenRow {
 const PAGE: &str = "SELECT * FROM invitations \
      WHERE $1::timestamp IS NULL OR (created_at, id) < ($1, $2::uuid) ORDER BY created_at DESC, id DESC LIMIT $3";
 
-const COUNT: &str = "SELECT COUNT(*) AS total FROM invitations";
+const ALL: &str = "SELECT 1 FROM invitations";
 
 const INSERT: &str = "INSERT INTO invitations (tenant_id, email, role, token_hash, invited_by, expires_at) \
      VALUES ($1, $2, $3, $4, $5, CURRENT_TIMESTAMP + $6::bigint * INTERVAL '1 second') RETURNING *";
@@ -103,7 +104,8 @@ impl InvitationReads for TenantRead {
                 limit.into(),
             ],
         );
-        let (actor, [list, count]) = self.fetch([list, statement(COUNT, [])]).await?;
+        let count = page::count(statement(ALL, []), Estimate::AtLeast, request);
+        let (actor, [list, count]) = self.fetch([list, count]).await?;
         let page = page::read(&list, &count, request, invitation)?;
         Ok((actor, page))
     }

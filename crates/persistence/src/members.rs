@@ -14,7 +14,8 @@ use entity::user::Column;
 use sea_orm::{DbBackend, FromQueryResult, Statement};
 
 use crate::{
-    TenantRead, TenantTx, page,
+    TenantRead, TenantTx,
+    page::{self, Estimate},
     rows::{first, missing},
     services::lock_tenant,
     users::{by_id, found, locked, one, people, person, profile, standing, updated},
@@ -40,7 +41,8 @@ impl MemberReads for TenantRead {
     }
 
     async fn list_members(&self, request: PageRequest) -> Result<(Actor, Page<User>), Error> {
-        let statements = page::statements(people(), (Column::CreatedAt, Column::Id), request);
+        let key = (Column::CreatedAt, Column::Id);
+        let statements = page::statements(people(), key, Estimate::AtLeast, request);
         let (actor, [list, count]) = self.fetch(statements).await?;
         let page = page::read(&list, &count, request, person)?;
         Ok((actor, page))

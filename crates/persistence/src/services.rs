@@ -28,7 +28,7 @@ use crate::{
     TenantRead, TenantTx,
     admission::{self, admission, may_run},
     encryption::{StoredConfig, TenantKeys, key_statements, service_row},
-    page::{self, FirstPage},
+    page::{self, Estimate, FirstPage},
     rows::{JsonText, column, missing, timestamp},
 };
 
@@ -106,7 +106,7 @@ impl ServiceReads for TenantRead {
             }
         }
         let select = service::Entity::find().filter(condition(filter));
-        let statements = page::statements(select, KEY, request);
+        let statements = page::statements(select, KEY, Estimate::AtLeast, request);
         let (actor, [list, count]) = self.fetch(statements).await?;
         let page = page::read(&list, &count, request, service)?;
         Ok((actor, page))
@@ -237,8 +237,10 @@ static FIRST_PAGE: FirstPage = FirstPage::new(|| {
         limit: 0,
         after: None,
         offset: 0,
+        counts_all: false,
     };
-    let [list, _] = page::statements(service::Entity::find(), KEY, request);
+    let [list, _] =
+        page::statements(service::Entity::find(), KEY, Estimate::AtLeast, request);
     list.sql
 });
 

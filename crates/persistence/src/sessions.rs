@@ -18,7 +18,8 @@ use sea_orm::{
 };
 
 use crate::{
-    SystemTx, audit, page,
+    SystemTx, audit,
+    page::{self, Estimate},
     rows::{first, missing, read},
     sign_in,
     statement::statement,
@@ -119,10 +120,8 @@ impl OwnAccount for SystemTx {
                 limit.into(),
             ],
         );
-        let count = statement(
-            &format!("SELECT COUNT(*) AS total {ALIVE}"),
-            [user.0.into()],
-        );
+        let alive = statement(&format!("SELECT 1 {ALIVE}"), [user.0.into()]);
+        let count = page::count(alive, Estimate::AtLeast, request);
         let (actor, [list, count]) = self.enter(acting, credential, [list, count]).await?;
         let page = page::read(&list, &count, request, session)?;
         Ok((actor, page))

@@ -19,7 +19,8 @@ use sea_orm::{
 };
 
 use crate::{
-    TenantRead, page,
+    TenantRead,
+    page::{self, Estimate},
     rows::{missing, read, timestamp},
     services::containing,
 };
@@ -52,7 +53,8 @@ impl TemplateReads for TenantRead {
         request: PageRequest,
     ) -> Result<(Actor, Page<ServiceTemplate>), Error> {
         let select = Entity::find().filter(condition(filter));
-        let statements = page::statements(select, (Column::CreatedAt, Column::Id), request);
+        let key = (Column::CreatedAt, Column::Id);
+        let statements = page::statements(select, key, Estimate::AtLeast, request);
         let (actor, [list, count]) = self.fetch(statements).await?;
         let page = page::read(&list, &count, request, template)?;
         Ok((actor, page))

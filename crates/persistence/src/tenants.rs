@@ -19,7 +19,8 @@ use sea_orm::{
 };
 
 use crate::{
-    SystemTx, TenantRead, TenantTx, audit, page,
+    SystemTx, TenantRead, TenantTx, audit,
+    page::{self, Estimate},
     rows::{first, missing, read, timestamp},
 };
 
@@ -94,9 +95,14 @@ impl TenantChanges for TenantTx {
     }
 }
 
+/// How many there were when PostgreSQL looked last.
+const TENANTS: Estimate =
+    Estimate::Query("SELECT reltuples::bigint FROM pg_class WHERE oid = 'tenants'::regclass");
+
 impl TenantAdministration for SystemTx {
     async fn list_tenants(&self, request: PageRequest) -> Result<Page<Tenant>, Error> {
-        let statements = page::statements(Entity::find(), (Column::CreatedAt, Column::Id), request);
+        let key = (Column::CreatedAt, Column::Id);
+        let statements = page::statements(Entity::find(), key, TENANTS, request);
         let [list, count] = self.rows(statements).await?;
         page::read(&list, &count, request, |row| of_row(read(row)?))
     }

@@ -24,7 +24,7 @@ use sea_orm::{
 use crate::{
     SystemTx,
     encryption::insert_keys,
-    page,
+    page::{self, Estimate},
     rows::{first, missing, read, timestamp},
     statement::statement,
 };
@@ -116,6 +116,10 @@ impl Registering for SystemTx {
     }
 }
 
+/// How many there were when PostgreSQL looked last.
+const USERS: Estimate =
+    Estimate::Query("SELECT reltuples::bigint FROM pg_class WHERE oid = 'users'::regclass");
+
 impl UserAdministration for SystemTx {
     async fn insert_administrator(self, administrator: NewUser) -> Result<User, Error> {
         let row = user::ActiveModel {
@@ -147,7 +151,8 @@ impl UserAdministration for SystemTx {
 
     async fn list_users(&self, request: PageRequest) -> Result<Page<User>, Error> {
         let key = (user::Column::CreatedAt, user::Column::Id);
-        let [list, count] = self.rows(page::statements(people(), key, request)).await?;
+        let statements = page::statements(people(), key, USERS, request);
+        let [list, count] = self.rows(statements).await?;
         page::read(&list, &count, request, person)
     }
 

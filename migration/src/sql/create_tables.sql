@@ -128,6 +128,8 @@ CREATE INDEX audit_logs_tenant_id_idx ON audit_logs (tenant_id);
 CREATE INDEX audit_logs_action_idx ON audit_logs (action);
 CREATE INDEX audit_logs_resource_idx ON audit_logs (resource);
 CREATE INDEX audit_logs_created_at_idx ON audit_logs (created_at);
+-- A page of a tenant's trail, in either direction.
+CREATE INDEX audit_logs_tenant_id_created_at_id_idx ON audit_logs (tenant_id, created_at, id);
 
 CREATE TABLE api_keys (
     id UUID PRIMARY KEY DEFAULT gen_random_uuid(),

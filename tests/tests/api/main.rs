@@ -38,4 +38,5 @@ mod services;
 mod sessions;
 mod templates;
 mod tenants;
+mod totals;
 mod users;

@@ -137,13 +137,14 @@ async fn services_are_made_listed_read_put_and_deleted() {
 
     for query in ["", "?limit=10&type=database&status=stopped&q=ORD"] {
         let list = script.get(&format!("/services{query}")).await.json();
-        let expected = json!({"services": [service], "total": 1, "next_cursor": null});
+        let expected =
+            json!({"services": [service], "total": 1, "total_is_exact": true, "next_cursor": null});
         assert_eq!(list, expected);
     }
     let none = script.get("/services?q=nothing").await.json();
     assert_eq!(
         none,
-        json!({"services": [], "total": 0, "next_cursor": null})
+        json!({"services": [], "total": 0, "total_is_exact": true, "next_cursor": null})
     );
 
     let mut read = script.get(&path).await.json();
@@ -219,7 +220,10 @@ async fn an_administrator_lists_users_and_decides_about_them() {
     let token = app.administrator("root").await.token;
     let root = Script { app: &app, token };
     let list = root.get("/admin/users?limit=1&offset=1").await.json();
-    assert_eq!(fields(&list), ["next_cursor", "total", "users"]);
+    assert_eq!(
+        fields(&list),
+        ["next_cursor", "total", "total_is_exact", "users"]
+    );
     assert_eq!(
         (&list["total"], &list["users"][0]["username"]),
         (&json!(2), &json!("ada"))

@@ -125,7 +125,7 @@ async fn a_parameter_nobody_knows_is_answered_with_those_there_are() {
         json!([
             {
                 "pointer": "#/page", "code": "unknown_parameter",
-                "detail": "is not a parameter; these are: limit, cursor, type, status, q"
+                "detail": "is not a parameter; these are: limit, cursor, total, type, status, q"
             },
             {"pointer": "#/type", "code": "repeated", "detail": "stands in the query more than once"}
         ])
@@ -136,7 +136,7 @@ async fn a_parameter_nobody_knows_is_answered_with_those_there_are() {
 }
 
 #[actix_web::test]
-async fn a_limit_outside_1_to_200_and_a_cursor_we_never_gave_are_refused() {
+async fn a_limit_outside_1_to_200_a_cursor_we_never_gave_and_another_count_are_refused() {
     let app = TestApp::new().await;
     let ada = app.register("ada").await;
     for (query, pointer) in [
@@ -145,6 +145,8 @@ async fn a_limit_outside_1_to_200_and_a_cursor_we_never_gave_are_refused() {
         ("limit=all", "#/limit"),
         ("cursor=MTIz", "#/cursor"),
         ("cursor=%00", "#/cursor"),
+        ("total=1000", "#/total"),
+        ("total=", "#/total"),
         ("type=cache", "#/type"),
         ("status=lost", "#/status"),
     ] {

@@ -17,7 +17,7 @@ async fn a_service_is_defined_read_listed_and_removed() {
     let (_, list) = ada.get("/services").await;
     assert_eq!(
         list,
-        json!({"services": [made], "total": 1, "next_cursor": null})
+        json!({"services": [made], "total": 1, "total_is_exact": true, "next_cursor": null})
     );
     let removed = answer(ada.request(Method::DELETE, &path)).await;
     assert_eq!(removed.0, StatusCode::NO_CONTENT);

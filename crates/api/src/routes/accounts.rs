@@ -52,8 +52,10 @@ pub struct SessionView<'session> {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct SessionList<'session> {
     sessions: Vec<SessionView<'session>>,
-    /// How many there are on all pages.
+    /// How many there are on all pages: exactly, up to 1,000; above that an estimate, at least 1,001.
     total: u64,
+    /// Whether `total` is no estimate, as it never is with `total=exact`.
+    total_is_exact: bool,
     /// For the next page, if there is one.
     #[schema(required = true)]
     next_cursor: Option<String>,
@@ -122,6 +124,7 @@ pub async fn list_sessions(
     Ok(HttpResponse::Ok().json(SessionList {
         sessions: sessions.collect(),
         total: page.total,
+        total_is_exact: page.total_is_exact,
         next_cursor: page.next.map(paging::cursor),
     }))
 }

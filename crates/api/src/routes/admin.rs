@@ -38,8 +38,10 @@ pub struct ListQuery {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UserList<'user> {
     users: Vec<UserView<'user>>,
-    /// How many there are on all pages.
+    /// How many there are on all pages: exactly, up to 1,000; above that an estimate, at least 1,001.
     total: u64,
+    /// Whether `total` is no estimate, as it never is with `total=exact`.
+    total_is_exact: bool,
     /// For the next page, if there is one.
     #[schema(required = true)]
     next_cursor: Option<String>,
@@ -51,6 +53,7 @@ impl<'user> UserList<'user> {
         Self {
             users: page.items.iter().map(view).collect(),
             total: page.total,
+            total_is_exact: page.total_is_exact,
             next_cursor: page.next.map(paging::cursor),
         }
     }

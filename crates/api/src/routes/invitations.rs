@@ -64,8 +64,10 @@ pub struct InvitationView<'invitation> {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InvitationList<'invitation> {
     invitations: Vec<InvitationView<'invitation>>,
-    /// How many there are on all pages.
+    /// How many there are on all pages: exactly, up to 1,000; above that an estimate, at least 1,001.
     total: u64,
+    /// Whether `total` is no estimate, as it never is with `total=exact`.
+    total_is_exact: bool,
     /// For the next page, if there is one.
     #[schema(required = true)]
     next_cursor: Option<String>,
@@ -107,6 +109,7 @@ pub async fn list(
     Ok(HttpResponse::Ok().json(InvitationList {
         invitations: invitations.collect(),
         total: page.total,
+        total_is_exact: page.total_is_exact,
         next_cursor: page.next.map(paging::cursor),
     }))
 }

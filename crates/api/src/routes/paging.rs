@@ -7,8 +7,10 @@ use domain::{
     page::{PageRequest, Position},
 };
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, openapi::Object};
 use uuid::Uuid;
+
+use crate::schemas;
 
 const DEFAULT_LIMIT: u64 = 50;
 const MAX_LIMIT: u64 = 200;
@@ -32,6 +34,16 @@ pub struct PageQuery {
     /// The `next_cursor` of the page before.
     #[param(nullable = false)]
     cursor: Option<String>,
+    /// `exact` counts all there are, which takes the longer the more there are. Without it `total` is an estimate above 1,000.
+    #[param(schema_with = counting)]
+    total: Option<String>,
+}
+
+/// What is to be counted exactly.
+const EXACT: &str = "exact";
+
+fn counting() -> Object {
+    schemas::one_of([EXACT].into_iter())
 }
 
 impl PageQuery {
@@ -40,7 +52,12 @@ impl PageQuery {
     /// # Errors
     /// Names the parameter and what is allowed.
     pub fn request(&self) -> Result<PageRequest, Error> {
-        request(self.limit.as_deref(), self.cursor.as_deref())
+        let request = request(self.limit.as_deref(), self.cursor.as_deref())?;
+        let counts_all = counts_all(self.total.as_deref())?;
+        Ok(PageRequest {
+            counts_all,
+            ..request
+        })
     }
 
     /// The same, with as many rows passed over as an older client says.
@@ -74,7 +91,19 @@ fn request(limit: Option<&str>, after: Option<&str>) -> Result<PageRequest, Erro
         limit,
         after,
         offset: 0,
+        counts_all: false,
     })
+}
+
+fn counts_all(total: Option<&str>) -> Result<bool, Error> {
+    match total {
+        None => Ok(false),
+        Some(EXACT) => Ok(true),
+        Some(_) => Err(refused(
+            "total",
+            format!("must be {EXACT:?} where it is there"),
+        )),
+    }
 }
 
 fn offset(offset: Option<&str>, after: Option<&str>) -> Result<u64, Error> {

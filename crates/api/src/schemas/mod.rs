@@ -307,7 +307,7 @@ pub(crate) fn log_type() -> Object {
     one_of(["stdout", "stderr"].into_iter())
 }
 
-pub(super) fn one_of(texts: impl Iterator<Item = &'static str>) -> Object {
+pub(crate) fn one_of(texts: impl Iterator<Item = &'static str>) -> Object {
     ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::String))
         .enum_values(Some(texts))

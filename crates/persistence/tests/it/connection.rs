@@ -12,6 +12,7 @@ const PAGE: PageRequest = PageRequest {
     limit: 50,
     after: None,
     offset: 0,
+    counts_all: false,
 };
 
 impl Fixture {

@@ -7,6 +7,7 @@ use std::ops::Bound;
 use domain::{
     TenantId,
     audit_log::{AuditLogFilter, Log, Sealed},
+    page::PageRequest,
     user::User,
 };
 use futures::future::join_all;
@@ -362,4 +363,43 @@ async fn a_key_that_is_put_back_goes_on_where_the_other_has_signed() {
     write(&trail.owner().await, trail.log(), "note.after").await;
     assert_eq!(trail.seal().await, 1);
     trail.verified().await;
+}
+
+#[tokio::test]
+async fn what_was_archived_is_not_counted_any_more() {
+    let trail = Trail::new().await;
+    let owner = trail.owner().await;
+    let tenant = trail.log().map(|tenant| tenant.0);
+    let flood = "INSERT INTO audit_logs (user_id, tenant_id, action, resource)
+        SELECT '00000000-0000-0000-0000-000000000001', $1, 'note', 'r' FROM generate_series(1, 1200)";
+    let total = async || {
+        let request = PageRequest {
+            limit: 1,
+            after: None,
+            offset: 0,
+            counts_all: false,
+        };
+        let read = trail.fixture.database.read(scope(&trail.user));
+        let filter = AuditLogFilter::default();
+        let (_, page) = read.list_audit_logs(&filter, request).await.unwrap();
+        (page.total, page.total_is_exact)
+    };
+    owner.execute(flood, &[&tenant]).await.unwrap();
+    assert_eq!(total().await, (1001, false), "nothing is sealed");
+    let mut rows = 0;
+    for _ in 0..2 {
+        rows += trail.seal().await;
+    }
+    assert_eq!(total().await, (rows, false));
+
+    owner
+        .batch_execute("SELECT archive_audit_logs('2100-01-01')")
+        .await
+        .unwrap();
+    assert_eq!(total().await, (1, true), "the row that says so");
+    owner.execute(flood, &[&tenant]).await.unwrap();
+    for _ in 0..2 {
+        trail.seal().await;
+    }
+    assert_eq!(total().await, (1201, false));
 }
