@@ -44,7 +44,7 @@ test-postgres-versions: ## Run the schema's and the queries' tests on every majo
 	done
 
 .PHONY: bench
-bench: ## Measure requests per second beside pgbench and bare Argon2, on a throw-away PostgreSQL (BENCH="--seconds 5"; BENCH=sealing: how fast the audit trail is sealed)
+bench: ## Measure requests per second beside pgbench and bare Argon2, on a throw-away PostgreSQL (BENCH="--seconds 5"; BENCH=sealing, BENCH=audit-page: other figures)
 	cargo run --release --package nomad-services-bench -- $(BENCH)
 
 .PHONY: lint

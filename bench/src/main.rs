@@ -2,6 +2,7 @@
 //! same SQL in the same kind of transaction, and bare Argon2 for signing in. A tool for people, not a test.
 
 mod argon;
+mod audit_page;
 mod client;
 mod ground;
 mod pgbench;
@@ -40,6 +41,7 @@ struct Options {
 /// What is measured instead.
 #[derive(Debug, clap::Subcommand)]
 enum Other {
+    AuditPage(audit_page::Options),
     Sealing(sealing::Options),
 }
 
@@ -47,6 +49,7 @@ enum Other {
 async fn main() -> Result<()> {
     let options = Options::parse();
     match &options.other {
+        Some(Other::AuditPage(options)) => return audit_page::run(options).await,
         Some(Other::Sealing(options)) => return sealing::run(options).await,
         None => {}
     }
