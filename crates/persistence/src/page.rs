@@ -11,12 +11,10 @@ use domain::{
 use postgres_connection::Row;
 use sea_orm::{
     DbBackend, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select,
-    Statement,
-    sea_query::Expr,
+    Statement, sea_query::Expr,
 };
 
 use crate::rows::{column, missing};
-
 
 /// What says how many rows there are where they are too many to be counted.
 #[derive(Clone, Copy, Debug)]

@@ -239,8 +239,7 @@ static FIRST_PAGE: FirstPage = FirstPage::new(|| {
         offset: 0,
         counts_all: false,
     };
-    let [list, _] =
-        page::statements(service::Entity::find(), KEY, Estimate::AtLeast, request);
+    let [list, _] = page::statements(service::Entity::find(), KEY, Estimate::AtLeast, request);
     list.sql
 });
 

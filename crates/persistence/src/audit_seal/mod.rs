@@ -316,11 +316,7 @@ impl AuditSealing for Database {
 }
 
 /// What was read of each log that was claimed.
-fn claimed_logs(
-    ids: Vec<Uuid>,
-    heads: &[Row],
-    pending: &[Row],
-) -> Result<BTreeMap<Uuid, Claimed>> {
+fn claimed_logs(ids: Vec<Uuid>, heads: &[Row], pending: &[Row]) -> Result<BTreeMap<Uuid, Claimed>> {
     let mut logs: BTreeMap<_, _> = ids
         .into_iter()
         .map(|id| (id, Claimed::new(log(id))))
