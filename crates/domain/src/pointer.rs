@@ -8,5 +8,20 @@
 /// assert_eq!(child("/config/environment", "a/b~c"), "/config/environment/a~1b~0c");
 /// ```
 pub fn child(pointer: &str, name: &str) -> String {
-    format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"))
+    let mut child = String::with_capacity(pointer.len() + 1 + name.len());
+    child.push_str(pointer);
+    push(&mut child, name);
+    child
+}
+
+/// Makes `pointer` that of the field `name` of what stands there.
+pub(crate) fn push(pointer: &mut String, name: &str) {
+    pointer.push('/');
+    for character in name.chars() {
+        match character {
+            '~' => pointer.push_str("~0"),
+            '/' => pointer.push_str("~1"),
+            _ => pointer.push(character),
+        }
+    }
 }

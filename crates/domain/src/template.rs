@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-use crate::{FieldError, Violation, pointer::child};
+use crate::{
+    FieldError, Violation,
+    pointer::{child, push},
+};
 
 const OPEN: &str = "{{";
 const CLOSE: &str = "}}";
@@ -109,19 +112,38 @@ fn fill_text(text: &str, variables: &BTreeMap<String, String>) -> Result<String,
 
 /// Calls `visit` with every text in `value` and where it stands.
 pub(crate) fn for_each_text(value: &Value, pointer: &str, visit: &mut impl FnMut(&str, &str)) {
+    each_text(value, &mut pointer.to_owned(), visit);
+}
+
+fn each_text(value: &Value, pointer: &mut String, visit: &mut impl FnMut(&str, &str)) {
+    let length = pointer.len();
     match value {
         Value::String(text) => visit(text, pointer),
         Value::Array(items) => {
             for (index, item) in items.iter().enumerate() {
-                for_each_text(item, &format!("{pointer}/{index}"), visit);
+                push(pointer, &index.to_string());
+                each_text(item, pointer, visit);
+                pointer.truncate(length);
             }
         }
         Value::Object(fields) => {
             for (name, value) in fields {
-                for_each_text(value, &child(pointer, name), visit);
+                push(pointer, name);
+                each_text(value, pointer, visit);
+                pointer.truncate(length);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Whether any text within `value` could name a variable.
+pub(crate) fn has_references(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains(OPEN),
+        Value::Array(items) => items.iter().any(has_references),
+        Value::Object(fields) => fields.values().any(has_references),
+        Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }
 

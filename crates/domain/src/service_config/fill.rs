@@ -35,9 +35,13 @@ impl ServiceConfig {
             };
             let written = serde_json::to_value(written)
                 .map_err(|error| unreadable(pointer, &error.to_string()))?;
-            let value = template::fill(&written, &custom_variables.0, pointer)?;
-            let filled: Self = serde_json::from_value(value)
-                .map_err(|error| unreadable(pointer, &error.to_string()))?;
+            let filled = if template::has_references(&written) {
+                let value = template::fill(&written, &custom_variables.0, pointer)?;
+                serde_json::from_value(value)
+                    .map_err(|error| unreadable(pointer, &error.to_string()))?
+            } else {
+                self.clone()
+            };
             if let Some(Err(refused)) = filled.image.as_deref().map(check_image) {
                 return Err(vec![refused.at(format!("{pointer}/image"))]);
             }
