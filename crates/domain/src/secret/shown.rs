@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize, de::MapAccess, ser::SerializeMap};
 use serde_json::{Value, value::RawValue};
 
-use super::{Holder, MARKER, SEALED, mask};
+use super::{Holder, MARKER, SEALED, marker::mask_sealed, mask};
 use crate::{Error, Result, ServiceConfig};
 
 /// The configuration of a service as JSON, with the [marker](MARKER) in place of every secret value.
@@ -32,7 +32,7 @@ impl ShownConfig {
     pub fn of_stored(stored: &str) -> Result<Self> {
         let fields: Fields = serde_json::from_str(stored).map_err(Error::internal)?;
         // What is marked stands anywhere, and a name that is written with escapes could be any.
-        if fields.has("sensitive") || stored.contains("\\u") {
+        if fields.has("sensitive") || fields.has(SEALED) || stored.contains("\\u") {
             let mut config = serde_json::from_str(stored).map_err(Error::internal)?;
             mask(&mut config, Holder::Service);
             return raw(&config);
@@ -110,15 +110,13 @@ impl Serialize for Masked<'_> {
         let mut map = serializer.serialize_map(Some(self.0.0.len()))?;
         for (name, value) in &self.0.0 {
             if name == "environment" && value.get().starts_with('{') {
-                let values = serde_json::from_str(value.get()).map_err(S::Error::custom)?;
-                map.serialize_entry(name, &Environment(&values))?;
-            } else if value.get().contains(SEALED) {
-                let mut value: Value =
-                    serde_json::from_str(value.get()).map_err(S::Error::custom)?;
-                super::marker::mask_sealed(&mut value);
-                map.serialize_entry(name, &value)?;
+                let values: Fields = serde_json::from_str(value.get()).map_err(S::Error::custom)?;
+                match values.has(SEALED) {
+                    true => map.serialize_entry(name, MARKER)?,
+                    false => map.serialize_entry(name, &Environment(&values))?,
+                }
             } else {
-                map.serialize_entry(name, value)?;
+                map.serialize_entry(name, &Unsealed(value))?;
             }
         }
         map.end()
@@ -132,12 +130,31 @@ impl Serialize for Environment<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(self.0.0.len()))?;
         for (name, value) in &self.0.0 {
-            match value.get().as_bytes().first() {
-                // No value of an environment is an object but a sealed one.
-                Some(b'"' | b'{') => map.serialize_entry(name, MARKER)?,
-                _ => map.serialize_entry(name, value)?,
+            if value.get().starts_with('"') {
+                map.serialize_entry(name, MARKER)?;
+            } else {
+                map.serialize_entry(name, &Unsealed(value))?;
             }
         }
         map.end()
+    }
+}
+
+/// A value of which nothing is secret but what is sealed.
+struct Unsealed<'a>(&'a RawValue);
+
+impl Serialize for Unsealed<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::Error as _;
+        let text = self.0.get();
+        if text.starts_with(r#"{"$enc""#) {
+            return MARKER.serialize(serializer);
+        }
+        if !text.contains(SEALED) {
+            return self.0.serialize(serializer);
+        }
+        let mut value: Value = serde_json::from_str(text).map_err(S::Error::custom)?;
+        mask_sealed(&mut value);
+        value.serialize(serializer)
     }
 }

@@ -104,7 +104,42 @@ fn codes(error: &Error) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// Whatever JSON may stand for a configuration that somebody else has stored.
+fn anything() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        "\\PC{0,8}".prop_map(Value::from),
+        Just(json!({SEALED: {"v": 1, "ct": "x"}})),
+    ];
+    let name = prop_oneof![
+        3 => "[a-z]{1,3}",
+        1 => Just("environment".to_owned()),
+        1 => Just(SEALED.to_owned()),
+        1 => "\\PC{0,3}",
+        1 => Just("a\u{1}b".to_owned()),
+    ];
+    let nested = leaf.prop_recursive(4, 32, 5, move |inner| {
+        let object = proptest::collection::btree_map(name.clone(), inner.clone(), 0..5);
+        prop_oneof![
+            proptest::collection::vec(inner, 0..4).prop_map(Value::from),
+            object.prop_map(|fields| fields.into_iter().collect::<serde_json::Map<_, _>>().into()),
+        ]
+    });
+    (nested.clone(), nested).prop_map(
+        |(environment, other)| json!({"image": IMAGE, "environment": environment, "other": other}),
+    )
+}
+
 proptest! {
+    #[test]
+    fn what_is_shown_as_text_is_what_is_masked(config in prop_oneof![config(), anything()]) {
+        let shown = ShownConfig::of_stored(&config.to_string()).unwrap();
+        let shown: Value = serde_json::from_str(shown.as_str()).unwrap();
+        prop_assert_eq!(shown, masked(&config));
+    }
+
     #[test]
     fn what_is_shown_and_sent_back_changes_nothing(config in config()) {
         let read = changed(&masked(&config), &config).unwrap();
