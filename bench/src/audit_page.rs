@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tokio::time::sleep;
 use tokio_postgres::Client as Postgres;
 
-use crate::{Result, client::Client, ground::Ground, readers::Readers, stage::Member};
+use crate::{Result, client::Client, ground::Ground, member::Member, readers::Readers};
 
 /// Measures what a page of the audit trail costs a tenant with very many rows, beside one with few.
 #[derive(Debug, clap::Args)]

@@ -37,9 +37,21 @@ impl Client {
         token: Option<&str>,
         body: &Bytes,
     ) -> Result<Bytes> {
+        self.send_to(method, &format!("/api/v1{path}"), token, body)
+            .await
+    }
+
+    /// The same for a whole path.
+    pub async fn send_to(
+        &mut self,
+        method: &str,
+        path: &str,
+        token: Option<&str>,
+        body: &Bytes,
+    ) -> Result<Bytes> {
         let mut request = Request::builder()
             .method(method)
-            .uri(format!("/api/v1{path}"))
+            .uri(path)
             .header("host", &self.host);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));

@@ -13,20 +13,12 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 use tokio::task::JoinHandle;
 
-use crate::{Result, client::Client};
+use crate::{Result, client::Client, samples::Seen};
 
 pub struct Readers {
     started: Instant,
     stop: Arc<AtomicBool>,
     tasks: Vec<JoinHandle<Result<Vec<Duration>>>>,
-}
-
-/// What they saw.
-pub struct Seen {
-    /// Answers a second, of all of them.
-    pub rate: f64,
-    pub median: Duration,
-    pub p99: Duration,
 }
 
 impl Readers {
@@ -63,20 +55,11 @@ impl Readers {
     /// Ends them.
     pub async fn finish(self) -> Result<Seen> {
         self.stop.store(true, Ordering::Relaxed);
-        let elapsed = self.started.elapsed().as_secs_f64();
+        let elapsed = self.started.elapsed();
         let mut latencies = Vec::new();
         for seen in try_join_all(self.tasks).await? {
             latencies.extend(seen?);
         }
-        latencies.sort_unstable();
-        let at = |percent: usize| {
-            let place = (latencies.len() * percent / 100).min(latencies.len().saturating_sub(1));
-            latencies.get(place).copied().unwrap_or_default()
-        };
-        Ok(Seen {
-            rate: f64::from(u32::try_from(latencies.len())?) / elapsed,
-            median: at(50),
-            p99: at(99),
-        })
+        Ok(Seen::of(latencies, elapsed))
     }
 }

@@ -9,8 +9,9 @@ use crate::{
     Result,
     client::Client,
     ground::Ground,
-    readers::{Readers, Seen},
-    stage::{Member, service},
+    member::{Member, service},
+    readers::Readers,
+    samples::{Seen, milliseconds},
 };
 
 /// Measures how long sealing a new row of each tenant takes, and what readers notice of it.
@@ -104,7 +105,6 @@ fn print_pass(what: &str, options: &Options, took: Duration) {
 }
 
 fn print_seen(what: &str, seen: &Seen) {
-    let milliseconds = |time: Duration| time.as_secs_f64() * 1000.0;
     println!(
         "{what:<24}{:>8.0} requests/s   median {:>6.2} ms   p99 {:>6.2} ms",
         seen.rate,
