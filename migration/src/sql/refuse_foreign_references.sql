@@ -59,8 +59,11 @@ BEGIN
         named := NEW.created_by;
     ELSIF TG_ARGV[0] = 'deployed_by' THEN
         named := NEW.deployed_by;
-    ELSE
+    ELSIF TG_ARGV[0] = 'user_id' THEN
         named := NEW.user_id;
+    ELSE
+        -- Slower, for tables that are written seldom.
+        named := (to_jsonb(NEW) ->> TG_ARGV[0])::uuid;
     END IF;
     IF EXISTS (SELECT FROM users WHERE id = named AND tenant_id <> tenant) THEN
         PERFORM refuse_reference(TG_TABLE_NAME, TG_ARGV[0], 'a user');
