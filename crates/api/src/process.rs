@@ -146,12 +146,9 @@ pub async fn build(settings: &Settings) -> Result<Process, StartError> {
         Data::from(lifecycle.clone()),
         Data::new(parts.fingerprints.clone()),
     );
-    let description = openapi::document();
-    let at_fault = |error: &dyn std::fmt::Display| StartError::Routes(error.to_string());
-    let operations = openapi::served(&description);
-    let operations = Data::new(operations.map_err(|error| at_fault(&error))?);
-    let description = serde_json::to_string(&description).map_err(|error| at_fault(&error))?;
-    let configure = routes::configure(&settings.server, description.into());
+    let operations = openapi::served().map_err(|error| StartError::Routes(error.to_string()))?;
+    let operations = Data::new(operations);
+    let configure = routes::configure(&settings.server, openapi::compact().into());
     let cors = settings.cors.clone();
     let app = move || {
         // The last that is wrapped is the first that sees a request.

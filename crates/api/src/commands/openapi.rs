@@ -4,11 +4,9 @@ use super::{Failure, print};
 use crate::openapi;
 
 pub fn run(as_json: bool) -> Result<(), Failure> {
-    let document = openapi::document();
-    let text = if as_json {
-        serde_json::to_string(&document)?
-    } else {
-        serde_json::to_string_pretty(&document)?
+    let text = match as_json {
+        true => &openapi::compact(),
+        false => openapi::WRITTEN.trim_end(),
     };
-    Ok(print(&text)?)
+    Ok(print(text)?)
 }

@@ -14,11 +14,12 @@ mod rules;
 use std::collections::HashMap;
 
 use actix_web::http::Method;
+use serde::{Deserialize, de::IgnoredAny};
 use utoipa::{
     Modify, OpenApi as _,
     openapi::{
         InfoBuilder, OpenApi, RefOr,
-        path::{Operation, Parameter, ParameterIn, PathItem},
+        path::{Operation, Parameter, PathItem},
     },
 };
 
@@ -47,37 +48,95 @@ pub fn document() -> OpenApi {
 /// The pages that show the description.
 const PAGES: &str = "/docs/{*page}";
 
-/// Every path that is served, with what is known of it from the description `document`.
+/// The description as it is written down, which a test keeps the same as [`document`]. A server that made its own would need
+/// some hundred times as much memory for it.
+pub const WRITTEN: &str = include_str!("description.json");
+
+/// The description as it is served: as it is written down, without the white space.
+pub fn compact() -> String {
+    let (mut compact, mut is_text, mut is_escaped) = (String::new(), false, false);
+    for character in WRITTEN.chars() {
+        if is_text || !character.is_ascii_whitespace() {
+            compact.push(character);
+        }
+        is_text ^= character == '"' && !is_escaped;
+        is_escaped = is_text && character == '\\' && !is_escaped;
+    }
+    compact.shrink_to_fit();
+    compact
+}
+
+/// Every path that is served, with what is known of it from the description.
 ///
 /// # Errors
-/// Two paths can't be told apart.
-pub fn served(document: &OpenApi) -> Result<Operations, matchit::InsertError> {
+/// Two paths can't be told apart, or the description can't be read.
+pub fn served() -> Result<Operations, Box<dyn std::error::Error>> {
     let own = URL_MAP.iter().map(|(path, _)| (*path).to_owned());
     let inside = IN_TENANT.iter().map(|path| inside_tenant(path));
     let others = [PAGES, "/docs", DESCRIPTION].map(str::to_owned);
-    Operations::new(own.chain(inside).chain(others), bounds(document))
+    let Described { paths } = serde_json::from_str(WRITTEN)?;
+    let proper = paths
+        .into_iter()
+        .filter(|(path, _)| path.starts_with(BASE))
+        .map(|(path, item)| (path, item.bounds()));
+    let patterns = own.chain(inside).chain(others);
+    Ok(Operations::new(patterns, proper.collect())?)
 }
 
-/// What the operations of a description take, by path and method.
-fn bounds(document: &OpenApi) -> HashMap<String, HashMap<Method, Bounds>> {
-    let paths = document.paths.paths.iter();
-    let proper = paths.filter(|(path, _)| path.starts_with(BASE));
-    let of_path = |item| {
-        operations(item).map(|(method, operation)| {
-            let query_parameters = parameters(operation)
-                .filter(|parameter| parameter.parameter_in == ParameterIn::Query)
-                .map(|parameter| parameter.name.clone())
-                .collect();
-            let bounds = Bounds {
-                query_parameters,
-                takes_body: operation.request_body.is_some(),
-            };
-            (method, bounds)
-        })
-    };
-    proper
-        .map(|(path, item)| (path.clone(), of_path(item).collect()))
-        .collect()
+/// What a server needs of the description.
+#[derive(Deserialize)]
+struct Described {
+    paths: HashMap<String, DescribedPath>,
+}
+
+#[derive(Deserialize)]
+struct DescribedPath {
+    get: Option<DescribedOperation>,
+    put: Option<DescribedOperation>,
+    post: Option<DescribedOperation>,
+    patch: Option<DescribedOperation>,
+    delete: Option<DescribedOperation>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct DescribedOperation {
+    #[serde(default)]
+    parameters: Vec<DescribedParameter>,
+    request_body: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct DescribedParameter {
+    name: String,
+    r#in: String,
+}
+
+impl DescribedPath {
+    fn bounds(self) -> HashMap<Method, Bounds> {
+        let operations = [
+            (Method::GET, self.get),
+            (Method::PUT, self.put),
+            (Method::POST, self.post),
+            (Method::PATCH, self.patch),
+            (Method::DELETE, self.delete),
+        ];
+        let operations = operations.into_iter();
+        operations
+            .filter_map(|(method, operation)| Some((method, operation?.bounds())))
+            .collect()
+    }
+}
+
+impl DescribedOperation {
+    fn bounds(self) -> Bounds {
+        let parameters = self.parameters.into_iter();
+        let of_query = parameters.filter(|parameter| parameter.r#in == "query");
+        Bounds {
+            query_parameters: of_query.map(|parameter| parameter.name).collect(),
+            takes_body: self.request_body.is_some(),
+        }
+    }
 }
 
 /// The operations of a path, each with its method.

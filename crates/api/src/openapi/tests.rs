@@ -11,6 +11,27 @@ use crate::{
     routes::{IN_TENANT, URL_MAP},
 };
 
+/// `UPDATE_GOLDEN=1` writes it down anew.
+#[test]
+fn the_description_is_written_down() {
+    let made = serde_json::to_string_pretty(&document()).unwrap() + "\n";
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/src/openapi/description.json");
+        std::fs::write(file, made).unwrap();
+        return;
+    }
+    let (mut written, mut lines) = (WRITTEN.lines(), made.lines());
+    let differs = written.by_ref().zip(lines.by_ref()).find(|(a, b)| a != b);
+    let how = "UPDATE_GOLDEN=1 cargo test --package nomad-services --lib written_down";
+    assert_eq!(differs, None, "write it down anew: {how}");
+    assert_eq!(WRITTEN.len(), made.len(), "write it down anew: {how}");
+}
+
+#[test]
+fn what_is_served_is_what_is_written_without_white_space() {
+    assert_eq!(compact(), serde_json::to_string(&document()).unwrap());
+}
+
 #[test]
 fn the_description_names_exactly_the_routes_of_the_url_map() {
     let described: BTreeSet<_> = document()
