@@ -73,7 +73,8 @@ fn measured(results: &Results) -> Result<String> {
         something counts and writes its event by hand.\n\
         - **own statements**: pgbench with all that the server sends for the request, recorded and pipelined as the server does, in the\n  \
         server's own database: who calls and whether they still may, limits, audit.\n\
-        - **the server**: requests over HTTP on kept connections, each sent once the one before was answered, production's settings.\n  \
+        - **the server**: requests over HTTP on kept connections, each sent once the one before was answered. Production's\n  \
+        settings, but warnings alone are logged, metrics are off, and access tokens live for a day, as long as all this takes.\n  \
         Its processor time is of its process alone, a good answer; the client's own is given beside it, since it takes from the same cores.\n\n\
         ![Requests a second](performance.svg)\n\n## Rates\n\n\
         | | clients | least SQL /s | own statements /s | the server /s | of least SQL | of own | p50 ms | p99 ms | p99 of least SQL | server's CPU | client's CPU | failed |\n\
