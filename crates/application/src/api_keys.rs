@@ -83,7 +83,7 @@ impl<S: TenantStore<Read: ApiKeyReads, Transaction: ApiKeyChanges>> ApiKeys<S> {
     ) -> Result<NamedKey, Error> {
         let tenant = scope.tenant;
         let mut transaction = self.store.tenant(scope).await?;
-        transaction.once(once).await?;
+        transaction.begin_once(once);
         let actor = transaction.caller().await?;
         authorise(&actor, Action::Create, Resource::ApiKeys(tenant))?;
         ensure_may_grant(&actor, new.scopes)?;
@@ -131,7 +131,7 @@ impl<S: TenantStore<Read: ApiKeyReads, Transaction: ApiKeyChanges>> ApiKeys<S> {
     ) -> Result<NamedKey, Error> {
         let tenant = scope.tenant;
         let mut transaction = self.store.tenant(scope).await?;
-        transaction.once(once).await?;
+        transaction.begin_once(once);
         let (actor, key) = transaction.lock_api_key(id).await?;
         authorise(&actor, Action::Update, Resource::ApiKeys(tenant))?;
         let key = found(key)?;

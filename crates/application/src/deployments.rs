@@ -11,7 +11,7 @@ use domain::{
     idempotency::{Answer, Once},
     page::{Page, PageRequest},
     policy::{Action, Resource, authorise},
-    ports::{TenantStore, Transaction as _},
+    ports::{TenantStore, TenantTransaction as _},
     service::ports::{JobRules, StoredConfig as _},
 };
 use serde_json::json;
@@ -103,7 +103,7 @@ where
             _ => Glance::Unknown,
         };
         let mut transaction = self.store.tenant(scope).await?;
-        transaction.once(once).await?;
+        transaction.begin_once(once);
         let (actor, current, standing) = transaction.lock_for_deployment(id).await?;
         let service = &current.service;
         authorise(

@@ -90,7 +90,7 @@ where
     ) -> Result<Invited, Error> {
         let tenant = scope.tenant;
         let mut transaction = self.store.tenant(scope).await?;
-        transaction.once(once).await?;
+        transaction.begin_once(once);
         let actor = transaction.caller().await?;
         authorise(&actor, Action::Create, Resource::Invitations(tenant))?;
         authorise_grant(&actor, new.role)?;

@@ -8,7 +8,7 @@ use domain::{
     idempotency::{Answer, Once},
     page::{Page, PageRequest},
     policy::{Action, Resource, authorise},
-    ports::{TenantStore, Transaction as _},
+    ports::{TenantStore, TenantTransaction as _, Transaction as _},
     secret::in_config,
     service::{
         Candidate, NewService, ServiceFilter, ServicePatch, admit,
@@ -85,7 +85,7 @@ where
         let tenant = scope.tenant;
         self.jobs.check_config(&new.config).await?;
         let mut transaction = self.store.tenant(scope).await?;
-        transaction.once(once).await?;
+        transaction.begin_once(once);
         let (actor, admission) = transaction.lock_admission().await?;
         authorise(&actor, Action::Create, Resource::Service(tenant))?;
         let candidate = Candidate {

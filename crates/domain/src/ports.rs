@@ -41,6 +41,10 @@ pub trait TenantTransaction: Transaction {
     /// `unauthenticated` where the caller, its session or key, or the tenant is not active any more; `network_not_allowed`.
     fn caller(&mut self) -> impl Future<Output = Result<Actor>> + Send;
 
+    /// As [`once`](Transaction::once), in the round trip of what is asked next: that reads and locks what the change is decided by,
+    /// and answers with the errors of both.
+    fn begin_once(&mut self, once: Option<&Once>);
+
     /// Keeps the answer to a request that changed nothing, and commits.
     ///
     /// # Errors

@@ -58,15 +58,14 @@ pub(crate) trait ClaimKey {
 
 impl ClaimKey for TenantTx {
     async fn claim(&mut self, once: &Once) -> Result<(), Error> {
-        let (_, rows) = self.enter(claiming(CLAIM, once)).await?;
-        self.answers(once.clone());
-        self.await_key(once, rows).await
+        self.claims_next(Some(once));
+        self.enter([]).await.map(drop)
     }
 }
 
 impl ClaimKey for SystemTx {
     async fn claim(&mut self, once: &Once) -> Result<(), Error> {
-        let rows = self.rows(claiming(CLAIM, once)).await?;
+        let rows = self.rows(claiming(once)).await?;
         self.answers(once.clone());
         self.await_key(once, rows).await
     }
@@ -75,7 +74,7 @@ impl ClaimKey for SystemTx {
 impl TenantTx {
     /// See [`TenantTransaction::keep_refusal`](domain::ports::TenantTransaction::keep_refusal).
     pub(crate) async fn keep(mut self, once: &Once, answer: &Answer) -> Result<(), Error> {
-        let (_, rows) = self.enter(claiming(CLAIM_IN_TURN, once)).await?;
+        let (_, rows) = self.enter(asking(CLAIM_IN_TURN, once)).await?;
         unanswered(once, &rows)?;
         self.finish([record(once, answer)]).await.map(drop)
     }
@@ -88,14 +87,15 @@ pub(crate) fn remove_expired() -> Statement {
 }
 
 impl<Context> Transaction<Context> {
-    async fn await_key(&self, once: &Once, mut rows: Claimed) -> Result<(), Error> {
+    /// Waits a while for a key that another request has.
+    pub(crate) async fn await_key(&self, once: &Once, mut rows: Claimed) -> Result<(), Error> {
         for _ in 1..ATTEMPTS {
             match unanswered(once, &rows) {
                 Err(error) if error.code() == IN_USE => {}
                 outcome => return outcome,
             }
             tokio::time::sleep(PAUSE).await;
-            rows = self.rows(claiming(CLAIM, once)).await?;
+            rows = self.rows(claiming(once)).await?;
         }
         unanswered(once, &rows)
     }
@@ -106,7 +106,12 @@ type Claimed = [Vec<Row>; 2];
 
 const IN_USE: &str = "idempotency_key_in_use";
 
-fn claiming(claim: &str, once: &Once) -> [Statement; 2] {
+/// Claims the key, unless another request has it, and finds the answer that was given.
+pub(crate) fn claiming(once: &Once) -> [Statement; 2] {
+    asking(CLAIM, once)
+}
+
+fn asking(claim: &str, once: &Once) -> [Statement; 2] {
     let values = || [once.owner.into(), once.key.clone().into()];
     [claim, FIND].map(|sql| Statement::from_sql_and_values(DbBackend::Postgres, sql, values()))
 }

@@ -72,6 +72,10 @@ impl TenantTransaction for TenantTx {
         Ok(actor)
     }
 
+    fn begin_once(&mut self, once: Option<&Once>) {
+        self.claims_next(once);
+    }
+
     async fn keep_refusal(self, once: &Once, answer: &Answer) -> Result<(), Error> {
         self.keep(once, answer).await
     }

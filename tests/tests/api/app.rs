@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 
 use crate::contract::Asked;
 pub use crate::http::{Answer, Request, anonymous, answer};
+use crate::wire::Wire;
 
 /// 32 bytes in base64.
 pub const ENCRYPTION_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
@@ -66,11 +67,24 @@ impl TestApp {
 
     /// The same, with these environment variables besides.
     pub async fn hasty_with(more: &[(&str, &str)]) -> Self {
-        let simulation = nomad_sim::Settings {
-            speed: 100.0,
-            ..nomad_sim::Settings::default()
-        };
-        Self::beside(Arc::new(database().await), simulation, more).await
+        Self::beside(Arc::new(database().await), fast(), more).await
+    }
+
+    /// With a cluster whose deployments are over at once, and a look at what is said to the database, over one session.
+    pub async fn watched() -> (Self, Wire) {
+        let database = Arc::new(database().await);
+        let url = database.url();
+        let (before, rest) = url.expose_secret().split_once('@').expect("a user");
+        let (server, name) = rest.split_once('/').expect("a database");
+        let wire = Wire::before(server.to_owned()).await;
+        let watched = format!("{before}@127.0.0.1:{}/{name}", wire.port);
+        let more = [
+            ("DATABASE_URL", watched.as_str()),
+            ("NOMAD_SERVICES__DATABASE__MAX_OPEN", "1"),
+            ("NOMAD_SERVICES__DATABASE__MAX_IDLE", "1"),
+            ("NOMAD_SERVICES__AUDIT__SEAL_INTERVAL", "200ms"),
+        ];
+        (Self::beside(database, fast(), &more).await, wire)
     }
 
     async fn beside(
@@ -331,6 +345,14 @@ impl Person<'_> {
             .await;
         assert_eq!(status, StatusCode::CREATED, "{service}");
         service
+    }
+}
+
+/// A cluster whose deployments are over at once.
+fn fast() -> nomad_sim::Settings {
+    nomad_sim::Settings {
+        speed: 100.0,
+        ..nomad_sim::Settings::default()
     }
 }
 

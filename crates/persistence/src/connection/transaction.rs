@@ -35,6 +35,8 @@ pub struct Transaction<Context> {
     state: Mutex<State>,
     scope: Option<TenantScope>,
     once: Option<Once>,
+    /// The request that is to take effect once, whose key travels with what is asked next.
+    unclaimed: Option<Once>,
     keys: Option<TenantKeys>,
     context: PhantomData<Context>,
 }
@@ -68,13 +70,25 @@ impl TenantTx {
         &mut self,
         statements: [Statement; N],
     ) -> Result<(Actor, [Vec<Row>; N]), Error> {
-        let mut sent = Vec::with_capacity(N + 1);
+        let mut sent = Vec::with_capacity(N + 3);
         sent.push(callers::of_scope(self.scope()?));
+        let unclaimed = self.unclaimed.take();
+        sent.extend(unclaimed.iter().flat_map(idempotency::claiming));
         sent.extend(statements);
         let mut answers = self.first(&sent).await?.into_iter();
         let standing = answers.next().map(|answer| answer.rows).unwrap_or_default();
         let actor = callers::member(self.scope()?, &standing)?;
+        if let Some(once) = unclaimed {
+            let claimed = rows(answers.by_ref().take(2));
+            self.await_key(&once, claimed).await?;
+            self.once = Some(once);
+        }
         Ok((actor, rows(answers)))
+    }
+
+    /// See [`TenantTransaction::begin_once`](domain::ports::TenantTransaction::begin_once).
+    pub(crate) fn claims_next(&mut self, once: Option<&Once>) {
+        self.unclaimed = once.cloned();
     }
 
     /// Whose transaction it is.
@@ -148,6 +162,7 @@ impl<Context> Transaction<Context> {
             }),
             scope,
             once: None,
+            unclaimed: None,
             keys: None,
             context: PhantomData,
         }
@@ -217,6 +232,10 @@ impl<Context> Transaction<Context> {
     }
 
     async fn send(&self, statements: &[Statement], commit: bool) -> Result<Vec<Answer>, Error> {
+        if self.unclaimed.is_some() {
+            // Only what is entered looks at whose key it is.
+            return Err(Error::internal("the request's key was not claimed"));
+        }
         let answers = self.state.lock().await.send(statements, commit).await;
         answers.map_err(crate::error::of)
     }

@@ -4,11 +4,11 @@
 
 mod aborts;
 mod attack;
-mod document;
+pub mod document;
 mod interference;
-mod operations;
+pub mod operations;
 mod start;
-mod victim;
+pub mod victim;
 
 use std::collections::BTreeSet;
 
