@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Failure, print};
 use crate::{
-    server::database::ChosenDatabase,
+    server::database::{ChosenDatabase, unusable},
     settings::{Purpose, Settings},
 };
 
@@ -40,19 +40,21 @@ impl Migrate {
     pub async fn run(self, directory: &Path, as_json: bool) -> Result<(), Failure> {
         let settings = Settings::load(directory, Purpose::Database)?;
         let database = ChosenDatabase::for_command(&settings).await?;
-        let address = database.address();
-        match self.command {
-            Command::Up => migration::up(address, None).await?,
-            Command::Down { all: true, .. } => migration::down(address, None).await?,
-            Command::Down { steps, .. } => migration::down(address, Some(steps)).await?,
-            Command::Status => {}
-        }
+        let address = database.direct();
+        let changed = match self.command {
+            Command::Up => migration::up(address, None).await,
+            Command::Down { all: true, .. } => migration::down(address, None).await,
+            Command::Down { steps, .. } => migration::down(address, Some(steps)).await,
+            Command::Status => Ok(()),
+        };
+        changed.map_err(|error| unusable("can't be migrated", &error))?;
         report(address, as_json).await
     }
 }
 
 async fn report(address: &Address, as_json: bool) -> Result<(), Failure> {
-    let status = migration::status(address).await?;
+    let status = migration::status(address).await;
+    let status = status.map_err(|error| unusable("can't be asked for its schema", &error))?;
     let text = if as_json {
         let migrations = status
             .iter()

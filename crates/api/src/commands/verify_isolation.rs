@@ -21,7 +21,7 @@ impl VerifyIsolation {
     pub async fn run(self, directory: &Path, as_json: bool) -> Result<(), Failure> {
         let settings = Settings::load(directory, Purpose::Database)?;
         let database = ChosenDatabase::for_command(&settings).await?;
-        let state = migration::state(database.address()).await?;
+        let state = migration::state(database.direct()).await?;
         if state != SchemaState::Current {
             return Err("the database's schema is not this program's: see `migrate status`".into());
         }

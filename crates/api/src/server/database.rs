@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use embedded_postgres::{Binaries, Cluster, ClusterError, Durability};
-use migration::SchemaState;
+use migration::{MigrationError, SchemaState};
 use persistence::{Database, PoolSettings};
 use postgres_connection::{Address, ConnectError, Connector, SslMode};
 use tokio::time::{Duration, Instant, sleep, timeout_at};
@@ -13,10 +13,15 @@ use crate::settings::Settings;
 
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
 
+/// What is said where a pooler stands in the way of a migration.
+const POOLERS: [&str; 2] = ["unsupported startup parameter", "prepared statement"];
+
 /// The database to use; a private one stops when this is dropped.
 #[derive(Debug)]
 pub struct ChosenDatabase {
     address: Address,
+    /// Past a pooler.
+    direct: Option<Address>,
     private: Option<(Cluster, PathBuf)>,
 }
 
@@ -52,6 +57,7 @@ impl ChosenDatabase {
         if let Some(address) = settings.database.address()? {
             return Ok(Self {
                 address,
+                direct: settings.database.direct_address()?,
                 private: None,
             });
         }
@@ -62,6 +68,7 @@ impl ChosenDatabase {
         let address = Address::parse(&cluster.url())?.or_protected(SslMode::Disable, None);
         Ok(Self {
             address,
+            direct: None,
             private: Some((cluster, folder)),
         })
     }
@@ -77,9 +84,9 @@ impl ChosenDatabase {
         }
     }
 
-    /// Where it is.
-    pub fn address(&self) -> &Address {
-        &self.address
+    /// Where it gives out sessions that are used by one client alone, as migrations need them.
+    pub fn direct(&self) -> &Address {
+        self.direct.as_ref().unwrap_or(&self.address)
     }
 
     /// Brings its schema up to date or compares it with this program, as `settings` say.
@@ -88,11 +95,10 @@ impl ChosenDatabase {
     /// It can't be reached, refuses, or has another schema.
     pub async fn prepare(&self, settings: &Settings) -> Result<(), StartError> {
         if settings.database.migrate_on_start {
-            let migrated = migration::up(&self.address, None).await;
-            return migrated
-                .map_err(|error| StartError::Database(format!("can't be migrated: {error}")));
+            let migrated = migration::up(self.direct(), None).await;
+            return migrated.map_err(|error| unusable("can't be migrated", &error));
         }
-        match migration::state(&self.address).await {
+        match migration::state(self.direct()).await {
             Ok(SchemaState::Current) => Ok(()),
             Ok(SchemaState::Behind(missing)) => Err(StartError::Schema(format!(
                 "it lacks {}",
@@ -102,9 +108,7 @@ impl ChosenDatabase {
                 "a newer program added {}",
                 newer.join(", ")
             ))),
-            Err(error) => Err(StartError::Database(format!(
-                "can't be asked for its schema: {error}"
-            ))),
+            Err(error) => Err(unusable("can't be asked for its schema", &error)),
         }
     }
 
@@ -113,10 +117,8 @@ impl ChosenDatabase {
     /// # Errors
     /// It can't be asked.
     pub async fn has_data_keys_table(&self) -> Result<bool, StartError> {
-        let asked = migration::has_table(&self.address, "tenant_keys").await;
-        asked.map_err(|error| {
-            StartError::Database(format!("can't be asked for its tables: {error}"))
-        })
+        let asked = migration::has_table(self.direct(), "tenant_keys").await;
+        asked.map_err(|error| unusable("can't be asked for its tables", &error))
     }
 
     /// Waits until it answers.
@@ -126,33 +128,10 @@ impl ChosenDatabase {
     pub async fn answers(&self, settings: &Settings) -> Result<(), StartError> {
         let patience = settings.database.startup_timeout.get();
         let deadline = Instant::now() + patience;
-        let connector = Connector::new(&self.address.clone().within(patience))?;
-        let mut silence = None;
-        loop {
-            let asked = timeout_at(deadline, connector.connect()).await;
-            match asked {
-                Ok(Ok(_)) => return Ok(()),
-                Ok(Err(error @ ConnectError::Silent { .. })) if silence.is_none() => {
-                    tracing::warn!(%error, "the database does not answer yet");
-                    silence = Some(error);
-                }
-                Ok(Err(ConnectError::Silent { .. })) => {}
-                Ok(Err(error)) => return Err(error.into()),
-                Err(_) => {}
-            }
-            if Instant::now() + RETRY_INTERVAL > deadline {
-                let reason = match silence {
-                    Some(ConnectError::Silent { reason, .. }) => reason,
-                    _ => "no answer".to_owned(),
-                };
-                return Err(StartError::DatabaseSilent {
-                    address: self.address.to_string(),
-                    waited: patience,
-                    reason,
-                });
-            }
-            sleep(RETRY_INTERVAL).await;
+        for address in std::iter::once(&self.address).chain(&self.direct) {
+            answers_at(address, patience, deadline).await?;
         }
+        Ok(())
     }
 
     /// A pool of connections to it.
@@ -166,9 +145,58 @@ impl ChosenDatabase {
             max_lifetime: settings.database.max_lifetime.get(),
             idle_timeout: settings.database.idle_timeout.get(),
             acquire_timeout: settings.database.acquire_timeout.get(),
+            keeps_statements: settings.database.prepared_statements,
             ..PoolSettings::default()
         };
-        Ok(Database::new(&self.address, bounds)?)
+        let database = Database::new(&self.address, bounds)?;
+        Ok(match &self.direct {
+            Some(direct) => database.with_direct(direct)?,
+            None => database,
+        })
+    }
+}
+
+/// Why migrations, or a look at the schema, came to nothing.
+pub fn unusable(what: &str, error: &MigrationError) -> StartError {
+    let mut reason = format!("{what}: {error}");
+    if POOLERS.iter().any(|words| reason.contains(words)) {
+        reason.push_str("; behind a pooler such as PgBouncer, set DATABASE_DIRECT_URL to the address of PostgreSQL itself");
+    }
+    StartError::Database(reason)
+}
+
+/// Waits until somebody answers there.
+async fn answers_at(
+    address: &Address,
+    patience: Duration,
+    deadline: Instant,
+) -> Result<(), StartError> {
+    let connector = Connector::new(&address.clone().within(patience))?;
+    let mut silence = None;
+    loop {
+        let asked = timeout_at(deadline, connector.connect()).await;
+        match asked {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error @ ConnectError::Silent { .. })) if silence.is_none() => {
+                tracing::warn!(%error, "the database does not answer yet");
+                silence = Some(error);
+            }
+            Ok(Err(ConnectError::Silent { .. })) => {}
+            Ok(Err(error)) => return Err(error.into()),
+            Err(_) => {}
+        }
+        if Instant::now() + RETRY_INTERVAL > deadline {
+            let reason = match silence {
+                Some(ConnectError::Silent { reason, .. }) => reason,
+                _ => "no answer".to_owned(),
+            };
+            return Err(StartError::DatabaseSilent {
+                address: address.to_string(),
+                waited: patience,
+                reason,
+            });
+        }
+        sleep(RETRY_INTERVAL).await;
     }
 }
 

@@ -15,6 +15,9 @@ pub struct DatabaseSettings {
     /// `postgres://…` or `host=… dbname=…`; wins over the parts below.
     #[serde(deserialize_with = "optional", serialize_with = "masked")]
     pub url: Option<SecretString>,
+    /// The same database past a pooler, for what needs a session to itself: migrations, and trying to break into a tenant.
+    #[serde(deserialize_with = "optional", serialize_with = "masked")]
+    pub direct_url: Option<SecretString>,
     /// A host name, an address, or the folder of a Unix socket; several separated by commas.
     #[serde(deserialize_with = "optional", serialize_with = "or_empty")]
     pub host: Option<String>,
@@ -50,6 +53,8 @@ pub struct DatabaseSettings {
     pub acquire_timeout: NonZeroDuration,
     /// How long the start waits for a database that does not answer.
     pub startup_timeout: NonZeroDuration,
+    /// Whether PostgreSQL keeps the statements that it has parsed for a session.
+    pub prepared_statements: bool,
     /// Whether the server migrates at its start, or refuses a schema it does not know.
     pub migrate_on_start: bool,
     /// Where initdb and postgres of the private PostgreSQL lie.
@@ -74,9 +79,19 @@ impl DatabaseSettings {
             })?,
             (None, None) => return Ok(None),
         };
-        Ok(Some(address.or_protected(
-            self.ssl_mode,
-            self.ssl_root_cert.as_deref(),
-        )))
+        Ok(Some(self.protected(address)))
+    }
+
+    /// The address past a pooler, where one is set.
+    ///
+    /// # Errors
+    /// What is allowed in `database.direct_url`.
+    pub fn direct_address(&self) -> Result<Option<Address>, AddressError> {
+        let address = self.direct_url.as_ref().map(Address::parse).transpose()?;
+        Ok(address.map(|address| self.protected(address)))
+    }
+
+    fn protected(&self, address: Address) -> Address {
+        address.or_protected(self.ssl_mode, self.ssl_root_cert.as_deref())
     }
 }

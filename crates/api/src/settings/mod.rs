@@ -221,6 +221,14 @@ impl Settings {
             };
             refuse_where(true, key, &allowed.to_string());
         }
+        if let Err(allowed) = database.direct_address() {
+            refuse_where(true, "database.direct_url", &allowed.to_string());
+        }
+        refuse_where(
+            database.direct_url.is_some() && database.url.is_none() && database.host.is_none(),
+            "database.direct_url",
+            "nothing without database.url (DATABASE_URL): it names the same database past a pooler",
+        );
         refuse_where(
             database.max_idle > database.max_open,
             "database.max_idle",

@@ -19,10 +19,11 @@ const DEVELOPMENT_FILE: &str = include_str!("../../../../config/development.toml
 const PRODUCTION_FILE: &str = include_str!("../../../../config/production.toml");
 
 const PREFIX: &str = "NOMAD_SERVICES__";
-const SECRETS: [&str; 8] = [
+const SECRETS: [&str; 9] = [
     "audit.signing_key",
     "auth.jwt_previous_secret",
     "auth.jwt_secret",
+    "database.direct_url",
     // What is refused as a host may be a whole address.
     "database.host",
     "database.password",
@@ -32,10 +33,15 @@ const SECRETS: [&str; 8] = [
 ];
 
 /// The variables with a name of their own, and the key that each sets.
-pub(super) const VARIABLES: [(&str, &str); 31] = [
+pub(super) const VARIABLES: [(&str, &str); 33] = [
     ("AUDIT_SIGNING_KEY", "audit.signing_key"),
     ("AUDIT_SIGNING_KEY_FILE", "audit.signing_key_file"),
     ("CORS_ORIGINS", "cors.origins"),
+    ("DATABASE_DIRECT_URL", "database.direct_url"),
+    (
+        "DATABASE_PREPARED_STATEMENTS",
+        "database.prepared_statements",
+    ),
     ("DATABASE_URL", "database.url"),
     ("DB_HOST", "database.host"),
     ("DB_NAME", "database.name"),

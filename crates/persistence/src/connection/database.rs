@@ -55,6 +55,8 @@ impl Default for PoolSettings {
 #[derive(Clone)]
 pub struct Database {
     pool: Arc<Pool>,
+    /// Past a pooler.
+    direct: Option<Connector>,
     keyring: Keyring,
     _reaper: Arc<Reaper>,
 }
@@ -91,9 +93,19 @@ impl Database {
         let reaper = Reaper(tokio::spawn(pool.clone().close_idle()));
         Ok(Self {
             pool,
+            direct: None,
             keyring: Keyring::default(),
             _reaper: Arc::new(reaper),
         })
+    }
+
+    /// The same database, which is at `address` past a pooler: what would leave a trace in a session is done there.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_direct(self, address: &Address) -> Result<Self, ConnectError> {
+        let direct = Some(Connector::new(address)?);
+        Ok(Self { direct, ..self })
     }
 
     /// The same database, whose secret values are encrypted with the keys of `keyring`.
@@ -153,7 +165,7 @@ impl Database {
         let role = connection.bounds().map(|_| Query::plain(INTO_TENANT));
         let (skipped, role) = (usize::from(role.is_some()), role.into_iter());
         let queries: Vec<_> = role.chain(questions.map(Query::plain)).collect();
-        let answers = connection.exchange(&queries).await;
+        let answers = connection.carry_out(&queries, true).await;
         let answers = answers.map_err(|error| crate::error::of(error.into()))?;
         Ok(rows(answers.into_iter().skip(skipped)))
     }
@@ -163,8 +175,9 @@ impl Database {
         self.pool.connections()
     }
 
+    /// What opens sessions that nobody else uses, without settings.
     pub(super) fn connector(&self) -> &Connector {
-        self.pool.bare()
+        self.direct.as_ref().unwrap_or(self.pool.bare())
     }
 
     pub(super) async fn connection(&self) -> Result<Pooled, Error> {

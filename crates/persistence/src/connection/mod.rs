@@ -135,7 +135,8 @@ async fn exchange(
     if opening.is_none() && commit {
         sent.push(Query::plain("COMMIT"));
     }
-    let answers = session.exchange(&sent).await?.into_iter();
+    let answers = session.carry_out(&sent, opening.is_some()).await?;
+    let answers = answers.into_iter();
     let wanted = answers.zip(answered).filter(|(_, wanted)| *wanted);
     Ok(wanted.map(|(answer, _)| answer).collect())
 }
@@ -164,9 +165,8 @@ fn remedy(error: &ExchangeError) -> Remedy {
         ExchangeError::Session(SessionError::Parameter(_) | SessionError::Protocol(_))
         | ExchangeError::ChangesContext => return Remedy::None,
     };
-    let is_stale = refusal.code == SqlState::INVALID_SQL_STATEMENT_NAME
-        || refusal.code == SqlState::FEATURE_NOT_SUPPORTED
-            && refusal.message.contains("cached plan must not change");
+    let is_stale = refusal.code == SqlState::FEATURE_NOT_SUPPORTED
+        && refusal.message.contains("cached plan must not change");
     let ends = [
         SqlState::ADMIN_SHUTDOWN,
         SqlState::CRASH_SHUTDOWN,

@@ -13,11 +13,14 @@ use std::{
 };
 
 use domain::Error;
-use postgres_connection::{Address, ConnectError, Connector, Query, Session, Standing};
+use postgres_connection::{
+    Address, Answer, ConnectError, Connector, Query, Session, SessionError, Standing,
+};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::timeout,
 };
+use tokio_postgres::error::SqlState;
 
 use super::PoolSettings;
 use crate::scope::{Bounds, Role};
@@ -39,6 +42,12 @@ pub struct Connections {
 /// What is in the way of settings that come with a session.
 const POOLER: &str = "unsupported startup parameter";
 
+/// What is said where a pooler gave a session's statements to another: they are not there, or are there already.
+const LOST: [SqlState; 2] = [
+    SqlState::INVALID_SQL_STATEMENT_NAME,
+    SqlState::DUPLICATE_PSTATEMENT,
+];
+
 /// Opens sessions, and keeps those that are free.
 pub(super) struct Pool {
     connector: Connector,
@@ -46,6 +55,8 @@ pub(super) struct Pool {
     bare: Connector,
     /// Whether sessions keep no settings: then each transaction carries its own.
     is_bare: AtomicBool,
+    /// Whether sessions keep the statements that they have parsed.
+    keeps_statements: AtomicBool,
     bounds: Arc<Bounds>,
     settings: PoolSettings,
     /// One for each session that may be in use.
@@ -104,6 +115,7 @@ impl Pool {
             connector: Connector::new(&address.clone().with_options(&options))?,
             bare: Connector::new(address)?,
             is_bare: AtomicBool::new(false),
+            keeps_statements: AtomicBool::new(settings.keeps_statements),
             bounds: Arc::new(bounds),
             settings,
             permits: Arc::new(Semaphore::new(settings.max_open)),
@@ -160,15 +172,17 @@ impl Pool {
     async fn open(&self) -> Result<(Session, bool), Error> {
         let unreachable =
             |error| crate::error::unavailable("the database can't be reached").with_source(error);
-        let keeps_statements = self.settings.keeps_statements;
+        let keeps_statements = self.keeps_statements.load(Ordering::Relaxed);
         if !self.is_bare.load(Ordering::Relaxed) {
-            match self.connector.session(keeps_statements).await {
+            // A pooler may lose what is prepared, so the first question is asked without.
+            match self.connector.session(false).await {
                 Ok(mut session) => {
-                    if has_role(&mut session).await? {
-                        return Ok((session, false));
+                    let has_role = has_role(&mut session).await?;
+                    if !has_role {
+                        self.note_pooler();
                     }
-                    self.note_pooler();
-                    return Ok((session, true));
+                    session.keep_statements(keeps_statements);
+                    return Ok((session, !has_role));
                 }
                 Err(ConnectError::Refused { reason, .. }) if reason.contains(POOLER) => {
                     self.note_pooler();
@@ -268,6 +282,37 @@ impl Pooled {
     /// What a transaction has to carry itself.
     pub(super) fn bounds(&self) -> Option<&Bounds> {
         self.opened.is_bare.then(|| &*self.pool.bounds)
+    }
+
+    /// Carries out statements; where they begin a transaction, once more if a pooler turns out to have given the session's prepared
+    /// statements to others, because nothing took effect then.
+    pub(super) async fn carry_out(
+        &mut self,
+        queries: &[Query<'_>],
+        begins: bool,
+    ) -> Result<Vec<Answer>, SessionError> {
+        match self.exchange(queries).await {
+            Err(SessionError::Refused(refusal)) if LOST.contains(&refusal.code) => {
+                self.lose_statements();
+                if !begins {
+                    return Err(refusal.into());
+                }
+                self.recover().await?;
+                self.exchange(queries).await
+            }
+            answers => answers,
+        }
+    }
+
+    /// No session keeps its statements from here on.
+    fn lose_statements(&mut self) {
+        if self.pool.keeps_statements.swap(false, Ordering::Relaxed) {
+            tracing::warn!(
+                "a pooler before PostgreSQL loses prepared statements, so none are used any more: set its max_prepared_statements \
+                 (PgBouncer 1.21 or newer), or DATABASE_PREPARED_STATEMENTS=false"
+            );
+        }
+        self.keep_statements(false);
     }
 
     /// Ends the session.

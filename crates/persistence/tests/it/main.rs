@@ -16,6 +16,7 @@ mod inspection;
 mod isolation;
 mod key_rotation;
 mod pool;
+mod pooler;
 mod ports;
 mod proxy;
 mod purposes;

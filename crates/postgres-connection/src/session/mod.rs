@@ -6,6 +6,7 @@
 //! all of it back (PostgreSQL's protocol, "Pipelining").
 
 mod error;
+mod names;
 mod opening;
 mod row;
 mod wire;
@@ -16,6 +17,7 @@ use postgres_protocol::message::{backend::Message, frontend};
 use tokio_postgres::types::{ToSql, Type};
 
 pub use error::{Refusal, SessionError};
+use names::Names;
 pub(crate) use opening::{OpeningError, open};
 pub use row::{Answer, Column, ColumnError, Row};
 use wire::Wire;
@@ -83,7 +85,7 @@ pub struct Session {
     prepared: HashMap<Arc<str>, Prepared>,
     /// Names that the server may forget.
     forgotten: Vec<Arc<str>>,
-    names: u64,
+    names: Names,
     keeps_statements: bool,
     standing: Standing,
 }
@@ -100,7 +102,7 @@ impl Session {
             wire,
             prepared: HashMap::new(),
             forgotten: Vec::new(),
-            names: 0,
+            names: Names::new(),
             keeps_statements,
             standing: Standing::Idle,
         }
@@ -196,6 +198,16 @@ impl Session {
         self.forgotten.extend(names);
     }
 
+    /// Has the server keep each statement that it parses from here on, or parse it each time.
+    pub fn keep_statements(&mut self, keeps_statements: bool) {
+        self.forget_statements();
+        if !keeps_statements {
+            // Behind a pooler they may be somebody else's by then.
+            self.forgotten.clear();
+        }
+        self.keeps_statements = keeps_statements;
+    }
+
     /// Answers to what was given up would be taken for answers to what comes next.
     fn ensure_at_rest(&self) -> Result<(), SessionError> {
         match self.standing {
@@ -225,10 +237,7 @@ impl Session {
         }
         let mut prepared = Vec::with_capacity(unknown.len());
         for sql in unknown {
-            let name = self.keeps_statements.then(|| {
-                self.names += 1;
-                Arc::from(format!("s{}", self.names))
-            });
+            let name = self.keeps_statements.then(|| self.names.next());
             let text = name.as_deref().unwrap_or_default();
             frontend::parse(text, sql, [], out)?;
             frontend::describe(b'S', text, out)?;

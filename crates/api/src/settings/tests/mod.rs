@@ -204,6 +204,21 @@ fn any_key_has_a_variable() {
 }
 
 #[test]
+fn behind_a_pooler_the_database_itself_has_an_address_of_its_own() {
+    let direct = "postgres://app:hunter2@db:5432/app";
+    let pooled = ("DATABASE_URL", "postgres://app@pooler:6432/app");
+    let settings = |pairs: &[(&str, &str)]| settings(pairs).unwrap().database;
+    let both = settings(&[pooled, ("DATABASE_DIRECT_URL", direct)]);
+    let address = both.direct_address().unwrap().unwrap();
+    assert_eq!(address.to_string(), "db:5432");
+    assert!(!format!("{both:?}").contains("hunter2"));
+    let alone = settings(&[pooled]);
+    assert!(alone.direct_address().unwrap().is_none());
+    assert!(alone.prepared_statements);
+    assert!(!settings(&[("DATABASE_PREPARED_STATEMENTS", "false")]).prepared_statements);
+}
+
+#[test]
 fn the_database_is_named_by_a_url_or_by_its_parts() {
     let address = |pairs: &[(&str, &str)]| {
         settings(pairs)
