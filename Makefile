@@ -44,7 +44,7 @@ test-postgres-versions: ## Run the schema's and the queries' tests on every majo
 	done
 
 .PHONY: bench
-bench: ## Measure the server beside pgbench and write docs/performance.md (BENCH="--minutes 10", BENCH=--help; BENCH=sealing, BENCH=audit-page: other figures)
+bench: ## Measure the server beside pgbench and write docs/performance.md (BENCH="--minutes 10", BENCH=--help; BENCH=sealing, BENCH=audit-page, BENCH=replicas: other figures)
 	cargo build --release --package nomad-services
 	cargo run --release --package nomad-services-bench -- $(BENCH)
 

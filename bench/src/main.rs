@@ -19,6 +19,7 @@ mod population;
 mod rates;
 mod readers;
 mod recording;
+mod replicas;
 mod resources;
 mod samples;
 mod sealing;
@@ -76,6 +77,7 @@ struct Options {
 #[derive(Debug, clap::Subcommand)]
 enum Other {
     AuditPage(audit_page::Options),
+    Replicas(replicas::Options),
     Sealing(sealing::Options),
 }
 
@@ -91,6 +93,7 @@ async fn main() -> Result<()> {
     let measure = async {
         match &options.other {
             Some(Other::AuditPage(options)) => audit_page::run(options).await,
+            Some(Other::Replicas(options)) => replicas::run(options).await,
             Some(Other::Sealing(options)) => sealing::run(options).await,
             None => compare(&options).await,
         }

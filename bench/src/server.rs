@@ -38,6 +38,16 @@ impl Server {
         more: &[(&str, &str)],
     ) -> Result<Self> {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+        Self::start_at(address, database, folder, more).await
+    }
+
+    /// The same at this address.
+    pub async fn start_at(
+        address: SocketAddr,
+        database: &SecretString,
+        folder: &Path,
+        more: &[(&str, &str)],
+    ) -> Result<Self> {
         let said = folder.join("server.log");
         let log = fs::File::create(&said)?;
         let child = Command::new(program()?)
