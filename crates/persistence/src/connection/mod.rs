@@ -144,7 +144,12 @@ async fn exchange(
 /// The rows of as many answers as were asked for.
 fn rows<const N: usize>(answers: impl IntoIterator<Item = Answer>) -> [Vec<Row>; N] {
     let mut answers = answers.into_iter();
-    std::array::from_fn(|_| answers.next().map(|answer| answer.rows).unwrap_or_default())
+    std::array::from_fn(|_| next_rows(&mut answers))
+}
+
+/// The rows of the next answer.
+fn next_rows(answers: &mut impl Iterator<Item = Answer>) -> Vec<Row> {
+    answers.next().map(|answer| answer.rows).unwrap_or_default()
 }
 
 /// What may be done about a failed exchange of which nothing took effect.

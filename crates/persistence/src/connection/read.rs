@@ -4,7 +4,7 @@ use domain::{Acting, Error, TenantScope, policy::Actor};
 use postgres_connection::{Answer, Row};
 use sea_orm::Statement;
 
-use super::{Database, Opening, Remedy, exchange, remedy, rows};
+use super::{Database, Opening, Remedy, exchange, next_rows, remedy, rows};
 use crate::{
     callers,
     scope::{Context, Role},
@@ -61,7 +61,7 @@ impl TenantRead {
             }
         };
         let mut answers = answers?.into_iter();
-        let standing = answers.next().map(|answer| answer.rows).unwrap_or_default();
+        let standing = next_rows(&mut answers);
         let actor = match &self.scope.inspection {
             None => callers::member(&self.scope, &standing)?,
             Some(inspection) => callers::inspector(&self.scope, inspection, &standing)?,

@@ -12,7 +12,9 @@ use postgres_connection::{Answer, Row};
 use sea_orm::Statement;
 use tokio::sync::Mutex;
 
-use super::{Database, ExchangeError, Opening, Remedy, exchange, pool::Pooled, remedy, rows};
+use super::{
+    Database, ExchangeError, Opening, Remedy, exchange, next_rows, pool::Pooled, remedy, rows,
+};
 use crate::{callers, encryption::TenantKeys, idempotency, scope};
 
 /// Marks a transaction in one tenant's context.
@@ -76,7 +78,7 @@ impl TenantTx {
         sent.extend(unclaimed.iter().flat_map(idempotency::claiming));
         sent.extend(statements);
         let mut answers = self.first(&sent).await?.into_iter();
-        let standing = answers.next().map(|answer| answer.rows).unwrap_or_default();
+        let standing = next_rows(&mut answers);
         let actor = callers::member(self.scope()?, &standing)?;
         if let Some(once) = unclaimed {
             let claimed = rows(answers.by_ref().take(2));
@@ -141,7 +143,7 @@ impl SystemTx {
         sent.push(callers::statement(user, credential));
         sent.extend(statements);
         let mut answers = self.send(&sent, false).await?.into_iter();
-        let standing = answers.next().map(|answer| answer.rows).unwrap_or_default();
+        let standing = next_rows(&mut answers);
         let actor = callers::actor(user, &acting.origin, &standing)?;
         Ok((actor, rows(answers)))
     }
