@@ -33,26 +33,38 @@ const LOGS: i64 = 100;
 /// small would read the whole of it for each log.
 const BY_INDEX: &str = "SELECT FROM audit_read_by_index()";
 
-/// From one log to the next through the index, however many rows wait for one.
-const WAITING: &str = "WITH RECURSIVE waiting (tenant_id, place) AS ( \
-         (SELECT tenant_id, 1::bigint FROM audit_pending WHERE tenant_id >= $1 ORDER BY tenant_id LIMIT 1) \
-         UNION ALL \
-         SELECT next.tenant_id, place + 1 FROM waiting CROSS JOIN LATERAL ( \
-             SELECT tenant_id FROM audit_pending WHERE tenant_id > waiting.tenant_id ORDER BY tenant_id LIMIT 1 \
-         ) AS next WHERE place < $2 \
-     ) SELECT tenant_id FROM waiting ORDER BY place";
+/// The logs that a table has rows of: from one to the next through the index, however many rows one has.
+macro_rules! logs_in {
+    ($table:literal) => {
+        concat!(
+            "WITH RECURSIVE logs (tenant_id, place) AS ( \
+                 (SELECT tenant_id, 1::bigint FROM ",
+            $table,
+            " WHERE tenant_id >= $1 ORDER BY tenant_id LIMIT 1) \
+                 UNION ALL \
+                 SELECT next.tenant_id, place + 1 FROM logs CROSS JOIN LATERAL ( \
+                     SELECT tenant_id FROM ",
+            $table,
+            " WHERE tenant_id > logs.tenant_id ORDER BY tenant_id LIMIT 1 \
+                 ) AS next WHERE place < $2 \
+             ) "
+        )
+    };
+}
 
-/// Likewise, with the newest head of each.
-const SIGNED: &str = "WITH RECURSIVE logs (tenant_id, place) AS ( \
-         (SELECT tenant_id, 1::bigint FROM audit_checkpoints WHERE tenant_id >= $1 ORDER BY tenant_id LIMIT 1) \
-         UNION ALL \
-         SELECT next.tenant_id, place + 1 FROM logs CROSS JOIN LATERAL ( \
-             SELECT tenant_id FROM audit_checkpoints WHERE tenant_id > logs.tenant_id ORDER BY tenant_id LIMIT 1 \
-         ) AS next WHERE place < $2 \
-     ) SELECT head.* FROM logs CROSS JOIN LATERAL ( \
+const WAITING: &str = concat!(
+    logs_in!("audit_pending"),
+    "SELECT tenant_id FROM logs ORDER BY place"
+);
+
+/// With the newest head of each.
+const SIGNED: &str = concat!(
+    logs_in!("audit_checkpoints"),
+    "SELECT head.* FROM logs CROSS JOIN LATERAL ( \
          SELECT tenant_id, key_id FROM audit_checkpoints WHERE tenant_id = logs.tenant_id \
          ORDER BY tree_size DESC, created_at DESC LIMIT 1 \
-     ) AS head ORDER BY place";
+     ) AS head ORDER BY place"
+);
 
 const AGE: &str = "SELECT (EXTRACT(EPOCH FROM (clock_timestamp() AT TIME ZONE 'UTC') - MIN(queued_at)) * 1000)::bigint \
          AS milliseconds \
