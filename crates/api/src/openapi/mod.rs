@@ -48,8 +48,8 @@ pub fn document() -> OpenApi {
 /// The pages that show the description.
 const PAGES: &str = "/docs/{*page}";
 
-/// The description as it is written down, which a test keeps the same as [`document`]. A server that made its own would need
-/// some hundred times as much memory for it.
+/// The description as it is written down, which a test keeps the same as [`document`]. A server makes none of its own:
+/// the structure takes far more memory than the text.
 pub const WRITTEN: &str = include_str!("description.json");
 
 /// The description as it is served: as it is written down, without the white space.

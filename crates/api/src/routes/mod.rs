@@ -175,7 +175,7 @@ pub fn configure(
     }
 }
 
-/// The description, as text: as a structure it takes a hundred times as much memory.
+/// The description, as text, which all threads share.
 fn described(description: Bytes) -> Resource {
     let answer = move || {
         let description = description.clone();

@@ -294,7 +294,7 @@ impl Session {
         Ok(answers)
     }
 
-    /// Ends what was written with a Sync, unless it ends by itself, and reads to the end of what it is answered with.
+    /// Ends what was written with a Sync, and reads to the end of what it is answered with.
     async fn until_ready(
         &mut self,
         mut each: impl FnMut(Message) -> Result<(), SessionError>,
@@ -303,6 +303,7 @@ impl Session {
         self.until_end(&mut each).await
     }
 
+    /// Reads to the end of an exchange, which is written whole.
     async fn until_end(
         &mut self,
         each: &mut impl FnMut(Message) -> Result<(), SessionError>,
